@@ -1,0 +1,49 @@
+/**
+ * Mends of postgres.js 3.4.9, applied to its source when the program is bundled and when the tests run.
+ * Each names its defect; a mend that no longer fits its text fails the build, so that an update cannot drop it silently.
+ */
+const mends = [
+  {
+    defect: 'a write that was put off by setImmediate meets a socket that is gone: uncaught TypeError, process dead',
+    from: '    const x = socket.write(chunk, fn)\n    nextWriteTimer',
+    to: '    if (!socket) { nextWriteTimer !== null && clearImmediate(nextWriteTimer); chunk = nextWriteTimer = null; return false }\n    const x = socket.write(chunk, fn)\n    nextWriteTimer',
+  },
+  {
+    defect: 'an error of the server after the end of COPY data leaves the stream unfinished for ever',
+    from: '  function errored(err) {\n',
+    to: '  function errored(err) {\n    if (final) { const fail = final; final = null; fail(err) }\n',
+  },
+  {
+    defect: 'COPY data written to a socket that is gone: uncaught TypeError',
+    from: '      write(chunk, encoding, callback) {\n        socket.write(',
+    to: "      write(chunk, encoding, callback) {\n        if (!socket) return callback(new Error('connection lost'))\n        socket.write(",
+  },
+  {
+    defect: 'a COPY stream destroyed after the loss of its connection writes to a socket that is gone',
+    from: '        socket.write(b().f()',
+    to: '        socket && socket.write(b().f()',
+  },
+  {
+    defect: 'a COPY stream that ends after the loss of its connection writes to a socket that is gone',
+    from: '        socket.write(b().c().end())\n        final = callback',
+    to: "        if (!socket) return callback(new Error('connection lost'))\n        socket.write(b().c().end())\n        final = callback",
+  },
+];
+
+/** @param {string} source text of src/connection.js of the driver */
+export function mendConnection(source) {
+  return mends.reduce((text, { defect, from, to }) => {
+    if (!text.includes(from)) throw new Error(`postgres.js changed, this mend no longer fits: ${defect}`);
+    return text.replaceAll(from, () => to);
+  }, source);
+}
+
+/** The file the mends belong to. */
+export const connectionFile = /[\\/]postgres[\\/]src[\\/]connection\.js$/;
+
+/** The same for vite, so that the tests run the driver that users get. */
+export const mendedDriver = {
+  name: 'mended-driver',
+  enforce: 'pre',
+  transform: (code, id) => (connectionFile.test(id.split('?')[0]) ? mendConnection(code) : null),
+};
