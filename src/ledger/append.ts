@@ -1,0 +1,89 @@
+import { ident, type Sql, sql } from '../postgres/sql.ts';
+import type { Actor } from './ledger.ts';
+
+/** Everything about a run that its ledger row keeps and that only the caller knows. */
+export interface Entry {
+  readonly entry: string;
+  readonly version: string;
+  readonly number: bigint;
+  readonly name: string;
+  readonly action: 'up' | 'down' | 'baseline' | 'import' | 'repair';
+  readonly outcome: 'done' | 'failed' | 'interrupted';
+  readonly effect: 'applied' | 'reverted' | 'none';
+  readonly checksumAlgorithm: string;
+  readonly upChecksum: string | null;
+  readonly downChecksum: string | null;
+  readonly upSql: string | null;
+  readonly downSql: string | null;
+  readonly inTransaction: boolean;
+  readonly actor: Actor;
+  readonly toolVersion: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** When the run began: now (a row that records no run), the transaction's start, or a moment the server told earlier. */
+export type Started = 'now' | 'transaction' | Date;
+
+/**
+ * Promises a ledger row within this transaction, and fails unless the run still holds the lease: the deferred foreign
+ * key makes a COMMIT before that row impossible, the NOT NULL column makes a stale token fail, and the row lock keeps
+ * the lease from being taken over while the transaction is open. One statement, so that it also works when sent ahead.
+ * `promised: false` is for files with SET CONSTRAINTS ALL IMMEDIATE, which would call the promise in at once.
+ */
+export function openGuard(schema: string, entry: string, token: string, promised: boolean): Sql {
+  return sql`INSERT INTO ${ident(schema, 'guard')} (entry, promise, token)
+VALUES (${entry}, ${promised ? entry : null}, (SELECT token FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE))`;
+}
+
+/** Keeps the promise: moves the guard's row into the ledger. Fails when the guard is gone, as after a ROLLBACK in the file. */
+export function closeGuard(schema: string, entry: Entry): Sql {
+  return sql`WITH promise AS (
+  DELETE FROM ${ident(schema, 'guard')} WHERE entry = ${entry.entry}::pg_catalog.uuid RETURNING entry
+)
+${insertEntry(schema, entry, sql`(SELECT entry FROM promise)`, 'transaction')}`;
+}
+
+/** A row without a guard, for what is not a run of a file in a transaction of its own. */
+export function appendEntry(schema: string, entry: Entry, started: Started): Sql {
+  return insertEntry(schema, entry, sql`${entry.entry}`, started);
+}
+
+function insertEntry(schema: string, entry: Entry, id: Sql, started: Started): Sql {
+  const begin =
+    started instanceof Date
+      ? sql`${started}`
+      : started === 'transaction'
+        ? sql`pg_catalog.transaction_timestamp()`
+        : sql`pg_catalog.clock_timestamp()`;
+  const duration =
+    started === 'now' ? sql`0` : sql`(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - ${begin}) * 1000)`;
+  return sql`INSERT INTO ${ident(schema, 'ledger')} (
+  entry, version, number, name, action, outcome, effect,
+  checksum_algorithm, up_checksum, down_checksum, up_sql, down_sql,
+  in_transaction, actor, started_at, duration_ms, tool_version, details)
+VALUES (
+  ${id}, ${entry.version}, ${entry.number}, ${entry.name}, ${entry.action}, ${entry.outcome}, ${entry.effect},
+  ${entry.checksumAlgorithm}, ${entry.upChecksum}, ${entry.downChecksum}, ${entry.upSql}, ${entry.downSql},
+  ${entry.inTransaction}, ${JSON.stringify(entry.actor)}, ${begin}, ${duration}, ${entry.toolVersion}, ${JSON.stringify(entry.details)})
+RETURNING duration_ms, finished_at`;
+}
+
+/** A mark in the journal: this statement of that file begins, or is done. */
+export interface JournalMark {
+  readonly entry: string;
+  readonly number: bigint;
+  readonly direction: 'up' | 'down';
+  /** From 1. */
+  readonly statement: number;
+  readonly statements: number;
+  readonly checksum: string;
+  readonly state: 'started' | 'finished';
+}
+
+/** Adds a mark; the token of the lease must still be the run's own, else no row comes back. */
+export function markStatement(schema: string, mark: JournalMark, token: string): Sql {
+  return sql`INSERT INTO ${ident(schema, 'journal')} (entry, number, direction, statement, statements, checksum, state)
+SELECT ${mark.entry}::pg_catalog.uuid, ${mark.number}, ${mark.direction}, ${mark.statement}, ${mark.statements}, ${mark.checksum}, ${mark.state}
+FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid
+RETURNING id`;
+}

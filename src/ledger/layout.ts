@@ -1,0 +1,173 @@
+import { ident, type Sql, sql } from '../postgres/sql.ts';
+
+/** The layout this program writes. A ledger of a higher one was made by a newer program and is not touched. */
+export const layoutVersion = 1;
+
+/** A statement of our own DDL, with what it is for: the list is what a dry run prints and what the real run executes. */
+export interface LayoutStatement {
+  readonly purpose: string;
+  readonly sql: Sql;
+}
+
+type Layout = (schema: string) => readonly LayoutStatement[];
+
+const first: Layout = (schema) => {
+  const table = (name: string) => ident(schema, name);
+  return [
+    {
+      purpose: 'the schema of the tool, so that a migration may even drop schema public',
+      sql: sql`CREATE SCHEMA IF NOT EXISTS ${ident(schema)}`,
+    },
+    {
+      purpose: 'which layouts were installed, when and by which version of the tool',
+      sql: sql`CREATE TABLE ${table('layout')} (
+  version      integer     PRIMARY KEY,
+  tool_version text        NOT NULL,
+  installed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+)`,
+    },
+    {
+      purpose: 'the append-only record of every run',
+      sql: sql`CREATE TABLE ${table('ledger')} (
+  id                 bigint        GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  entry              uuid          NOT NULL UNIQUE,
+  version            text          NOT NULL,
+  number             numeric(20,0) NOT NULL,
+  name               text          NOT NULL,
+  action             text          NOT NULL CHECK (action IN ('up', 'down', 'baseline', 'import', 'repair')),
+  outcome            text          NOT NULL CHECK (outcome IN ('done', 'failed', 'interrupted')),
+  effect             text          NOT NULL CHECK (effect IN ('applied', 'reverted', 'none')),
+  checksum_algorithm text,
+  up_checksum        text,
+  down_checksum      text,
+  up_sql             text,
+  down_sql           text,
+  in_transaction     boolean       NOT NULL,
+  role               text          NOT NULL DEFAULT session_user,
+  actor              jsonb         NOT NULL,
+  started_at         timestamptz   NOT NULL,
+  finished_at        timestamptz   NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  duration_ms        double precision NOT NULL,
+  lock_wait_ms       double precision NOT NULL DEFAULT 0,
+  tool_version       text          NOT NULL,
+  server_version     text          NOT NULL DEFAULT pg_catalog.current_setting('server_version'),
+  details            jsonb         NOT NULL DEFAULT '{}',
+  CHECK ((effect = 'none') = (outcome <> 'done')),
+  CHECK (effect <> 'applied' OR up_sql IS NOT NULL)
+)`,
+    },
+    {
+      purpose: 'finds the latest row of each version',
+      sql: sql`CREATE INDEX ledger_number_idx ON ${table('ledger')} (number, id DESC)`,
+    },
+    {
+      purpose: 'what is applied now',
+      sql: sql`CREATE VIEW ${table('applied')} AS
+SELECT l.id, l.entry, l.version, l.number, l.name, l.action, l.checksum_algorithm, l.up_checksum, l.down_checksum,
+       l.in_transaction, l.role, l.actor, l.started_at, l.finished_at, l.duration_ms
+FROM (
+  SELECT DISTINCT ON (number) *
+  FROM ${table('ledger')}
+  WHERE effect <> 'none'
+  ORDER BY number, id DESC
+) AS l
+WHERE l.effect = 'applied'`,
+    },
+    {
+      purpose: 'statements of files that run without a transaction, one row before and one after each',
+      sql: sql`CREATE TABLE ${table('journal')} (
+  id         bigint        GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  entry      uuid          NOT NULL,
+  number     numeric(20,0) NOT NULL,
+  direction  text          NOT NULL CHECK (direction IN ('up', 'down')),
+  statement  integer       NOT NULL CHECK (statement > 0),
+  statements integer       NOT NULL,
+  checksum   text          NOT NULL,
+  state      text          NOT NULL CHECK (state IN ('started', 'finished')),
+  at         timestamptz   NOT NULL DEFAULT pg_catalog.clock_timestamp()
+)`,
+    },
+    {
+      purpose: 'finds what an interrupted run finished',
+      sql: sql`CREATE INDEX journal_entry_idx ON ${table('journal')} (number, direction, id)`,
+    },
+    {
+      purpose: 'one run at a time: who holds the lease',
+      sql: sql`CREATE TABLE ${table('lease')} (
+  single        boolean     PRIMARY KEY DEFAULT true CHECK (single),
+  token         uuid        UNIQUE,
+  backend_pid   integer,
+  backend_start timestamptz,
+  holder        jsonb,
+  taken_at      timestamptz
+)`,
+    },
+    { purpose: 'the one row of the lease', sql: sql`INSERT INTO ${table('lease')} DEFAULT VALUES` },
+    {
+      purpose: 'a COMMIT hidden in a migration fails on this: its row promises a ledger row that is not there yet',
+      sql: sql`CREATE TABLE ${table('guard')} (
+  entry   uuid NOT NULL PRIMARY KEY,
+  promise uuid CONSTRAINT guard_promises_a_ledger_row REFERENCES ${table('ledger')} (entry) DEFERRABLE INITIALLY DEFERRED,
+  token   uuid NOT NULL
+)`,
+    },
+    {
+      purpose: 'the record is only ever added to',
+      sql: sql`CREATE FUNCTION ${table('refuse_change')}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  RAISE EXCEPTION 'the ledger of pulse-migrate is append-only'
+    USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'pulse-migrate repair adds a correcting row';
+END
+$$`,
+    },
+    {
+      purpose: 'the record is only ever added to',
+      sql: sql`CREATE TRIGGER ledger_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ${table('ledger')}
+  FOR EACH STATEMENT EXECUTE FUNCTION ${table('refuse_change')}()`,
+    },
+    ...comments(schema),
+    { purpose: 'the layout is complete', sql: sql`REVOKE ALL ON SCHEMA ${ident(schema)} FROM PUBLIC` },
+  ];
+};
+
+function comments(schema: string): LayoutStatement[] {
+  const texts: ReadonlyArray<readonly [kind: 'TABLE' | 'VIEW', name: string, comment: string]> = [
+    ['TABLE', 'layout', 'Layouts of this schema that pulse-migrate installed.'],
+    [
+      'TABLE',
+      'ledger',
+      'Append-only record of every migration run: what, when, by whom, with the SQL of both directions.',
+    ],
+    ['VIEW', 'applied', 'Migrations that are applied now: the latest row of each version that had an effect.'],
+    ['TABLE', 'journal', 'Statements of migrations that run without a transaction, before and after each.'],
+    ['TABLE', 'lease', 'The run that is at work, if any. Frees itself when its backend is gone.'],
+    ['TABLE', 'guard', 'Empty between runs. Makes a COMMIT inside a migration fail.'],
+  ];
+  return [
+    {
+      purpose: 'says whose schema this is',
+      sql: sql`COMMENT ON SCHEMA ${ident(schema)} IS 'Record of pulse-migrate: see the view "applied".'`,
+    },
+    ...texts.map(([kind, name, comment]) => ({
+      purpose: 'says what it is for',
+      sql:
+        kind === 'TABLE'
+          ? sql`COMMENT ON TABLE ${ident(schema, name)} IS ${comment}`
+          : sql`COMMENT ON VIEW ${ident(schema, name)} IS ${comment}`,
+    })),
+  ];
+}
+
+/** Layouts in the order they are installed; each brings a schema from the version before it to its own. */
+const layouts: readonly Layout[] = [first];
+
+/** What brings a ledger of `from` (0: none) to the layout of this program; empty when it is there already. */
+export function layoutStatements(schema: string, from: number, toolVersion: string): readonly LayoutStatement[] {
+  return layouts.slice(from).flatMap((layout, index) => [
+    ...layout(schema),
+    {
+      purpose: 'records the layout',
+      sql: sql`INSERT INTO ${ident(schema, 'layout')} (version, tool_version) VALUES (${from + index + 1}, ${toolVersion})`,
+    },
+  ]);
+}

@@ -1,0 +1,64 @@
+/** What the ledger says, as data. */
+
+/** A migration that is applied now. */
+export interface AppliedMigration {
+  readonly id: bigint;
+  readonly version: string;
+  readonly number: bigint;
+  readonly name: string;
+  readonly action: 'up' | 'baseline' | 'import' | 'repair';
+  readonly upChecksum: string | null;
+  readonly downChecksum: string | null;
+  readonly inTransaction: boolean;
+  readonly appliedAt: Date;
+  readonly role: string;
+  readonly actor: Actor;
+  readonly durationMs: number;
+}
+
+/** A file without a transaction that stopped part of the way; `statements` counts all, `finished` those done. */
+export interface UnfinishedMigration {
+  readonly entry: string;
+  readonly number: bigint;
+  readonly direction: 'up' | 'down';
+  /** Checksums of the finished statements, in order. */
+  readonly finished: readonly string[];
+  /** True when a statement was begun whose end is not recorded. */
+  readonly inDoubt: boolean;
+  readonly statements: number;
+}
+
+/** The state a plan is made from. */
+export interface LedgerState {
+  readonly schema: string;
+  /** 0 when the database has no ledger yet. */
+  readonly layout: number;
+  /** In the order they were applied. */
+  readonly applied: readonly AppliedMigration[];
+  readonly unfinished: readonly UnfinishedMigration[];
+}
+
+/** Who runs the tool, as far as it is known; kept with every row. */
+export interface Actor {
+  readonly osUser: string | null;
+  readonly host: string | null;
+  readonly ciJob: string | null;
+  readonly gitCommit: string | null;
+}
+
+/** One row of the record, for `history`. */
+export interface LedgerRow {
+  readonly id: bigint;
+  readonly version: string;
+  readonly name: string;
+  readonly action: string;
+  readonly outcome: 'done' | 'failed' | 'interrupted';
+  readonly role: string;
+  readonly actor: Actor;
+  readonly startedAt: Date;
+  readonly finishedAt: Date;
+  readonly durationMs: number;
+  readonly toolVersion: string;
+  readonly serverVersion: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}

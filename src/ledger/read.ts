@@ -1,0 +1,202 @@
+import { PulseError } from '../errors.ts';
+import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
+import type { Session } from '../postgres/session.ts';
+import { ident, type Sql, sql } from '../postgres/sql.ts';
+import { layoutVersion } from './layout.ts';
+import type { Actor, AppliedMigration, LedgerRow, LedgerState, UnfinishedMigration } from './ledger.ts';
+
+interface StateRow {
+  readonly layout: number;
+  readonly applied: readonly AppliedRow[] | null;
+  readonly unfinished: readonly UnfinishedRow[] | null;
+}
+
+interface AppliedRow {
+  readonly id: number;
+  readonly version: string;
+  readonly number: string;
+  readonly name: string;
+  readonly action: AppliedMigration['action'];
+  readonly up_checksum: string | null;
+  readonly down_checksum: string | null;
+  readonly in_transaction: boolean;
+  readonly finished_at: string;
+  readonly role: string;
+  readonly actor: Actor;
+  readonly duration_ms: number;
+}
+
+interface UnfinishedRow {
+  readonly entry: string;
+  readonly number: string;
+  readonly direction: 'up' | 'down';
+  readonly finished: readonly string[] | null;
+  readonly in_doubt: boolean;
+  readonly statements: number;
+}
+
+/** Everything a plan needs, in one query, without the SQL texts. */
+function stateQuery(schema: string): Sql {
+  return sql`SELECT
+  (SELECT pg_catalog.max(version) FROM ${ident(schema, 'layout')}) AS layout,
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'id', a.id, 'version', a.version, 'number', a.number::pg_catalog.text, 'name', a.name, 'action', a.action,
+      'up_checksum', a.up_checksum, 'down_checksum', a.down_checksum, 'in_transaction', a.in_transaction,
+      'finished_at', a.finished_at, 'role', a.role, 'actor', a.actor, 'duration_ms', a.duration_ms) ORDER BY a.id)
+   FROM ${ident(schema, 'applied')} AS a) AS applied,
+  (SELECT pg_catalog.json_agg(pg_catalog.row_to_json(u))
+   FROM (
+     SELECT j.entry, pg_catalog.min(j.number)::pg_catalog.text AS number, pg_catalog.min(j.direction) AS direction,
+            pg_catalog.json_agg(j.checksum ORDER BY j.statement) FILTER (WHERE j.state = 'finished') AS finished,
+            pg_catalog.max(j.statement) > pg_catalog.count(*) FILTER (WHERE j.state = 'finished') AS in_doubt,
+            pg_catalog.max(j.statements) AS statements
+     FROM ${ident(schema, 'journal')} AS j
+     WHERE NOT EXISTS (SELECT FROM ${ident(schema, 'ledger')} AS l WHERE l.entry = j.entry)
+     GROUP BY j.entry
+   ) AS u) AS unfinished`;
+}
+
+/**
+ * Reads what is applied. A database without a ledger is an empty one.
+ * @throws {PulseError} `ledger-newer`, `permission-denied`.
+ */
+export async function readLedger(session: Session, schema: string): Promise<LedgerState> {
+  let row: StateRow | undefined;
+  try {
+    [row] = await session.rows<StateRow>(stateQuery(schema));
+  } catch (error) {
+    if (isAbsent(error)) return readAbsent(session, schema);
+    throw explainOwnStatement(error, `reading the ledger in schema ${schema}`);
+  }
+  const layout = Number(row?.layout ?? 0);
+  refuseNewer(layout, schema);
+  return {
+    schema,
+    layout,
+    applied: (row?.applied ?? []).map(appliedMigration),
+    unfinished: (row?.unfinished ?? []).map(unfinishedMigration),
+  };
+}
+
+/** undefined_table, invalid_schema_name, undefined_column. */
+function isAbsent(error: unknown): boolean {
+  return error instanceof StatementError && ['42P01', '3F000', '42703'].includes(error.sqlstate);
+}
+
+/** The query did not fit: there is no ledger, or one of a layout that this program does not know. */
+async function readAbsent(session: Session, schema: string): Promise<LedgerState> {
+  const [row] = await session.rows<{ present: boolean }>(
+    sql`SELECT EXISTS (
+          SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+          WHERE n.nspname = ${schema} AND c.relname = 'layout') AS present`,
+  );
+  if (row?.present === true) {
+    const [layout] = await session.rows<{ version: number }>(
+      sql`SELECT pg_catalog.max(version) AS version FROM ${ident(schema, 'layout')}`,
+    );
+    refuseNewer(Number(layout?.version ?? 0), schema);
+    throw new PulseError('ledger-mismatch', `schema ${schema} holds a ledger, but parts of it are missing`, {
+      hint: `restore schema ${schema} from a backup, or name another with ledgerSchema in the configuration`,
+    });
+  }
+  return { schema, layout: 0, applied: [], unfinished: [] };
+}
+
+function refuseNewer(layout: number, schema: string): void {
+  if (layout <= layoutVersion) return;
+  throw new PulseError(
+    'ledger-newer',
+    `the ledger in schema ${schema} has layout ${layout}; this pulse-migrate knows layouts up to ${layoutVersion}`,
+  );
+}
+
+function appliedMigration(row: AppliedRow): AppliedMigration {
+  return {
+    id: BigInt(row.id),
+    version: row.version,
+    number: BigInt(row.number),
+    name: row.name,
+    action: row.action,
+    upChecksum: row.up_checksum,
+    downChecksum: row.down_checksum,
+    inTransaction: row.in_transaction,
+    appliedAt: new Date(row.finished_at),
+    role: row.role,
+    actor: row.actor,
+    durationMs: row.duration_ms,
+  };
+}
+
+function unfinishedMigration(row: UnfinishedRow): UnfinishedMigration {
+  return {
+    entry: row.entry,
+    number: BigInt(row.number),
+    direction: row.direction,
+    finished: row.finished ?? [],
+    inDoubt: row.in_doubt,
+    statements: row.statements,
+  };
+}
+
+/** The SQL of both directions as it was applied. */
+export interface RecordedSql {
+  readonly up: string | null;
+  readonly down: string | null;
+  readonly upChecksum: string | null;
+  readonly downChecksum: string | null;
+}
+
+/** The texts that a row of the ledger keeps, by the row's id. */
+export async function readRecordedSql(session: Session, schema: string, id: bigint): Promise<RecordedSql> {
+  const [row] = await session.rows<{
+    up_sql: string | null;
+    down_sql: string | null;
+    up_checksum: string | null;
+    down_checksum: string | null;
+  }>(sql`SELECT up_sql, down_sql, up_checksum, down_checksum FROM ${ident(schema, 'ledger')} WHERE id = ${id}`);
+  return {
+    up: row?.up_sql ?? null,
+    down: row?.down_sql ?? null,
+    upChecksum: row?.up_checksum ?? null,
+    downChecksum: row?.down_checksum ?? null,
+  };
+}
+
+interface HistoryRow {
+  readonly id: string;
+  readonly version: string;
+  readonly name: string;
+  readonly action: string;
+  readonly outcome: LedgerRow['outcome'];
+  readonly role: string;
+  readonly actor: Actor;
+  readonly started_at: Date;
+  readonly finished_at: Date;
+  readonly duration_ms: number;
+  readonly tool_version: string;
+  readonly server_version: string;
+  readonly details: Record<string, unknown>;
+}
+
+/** The record itself, oldest first; `limit` takes the newest so many. */
+export async function readHistory(session: Session, schema: string, limit: number | null): Promise<LedgerRow[]> {
+  const rows = await session.rows<HistoryRow>(
+    sql`SELECT id, version, name, action, outcome, role, actor, started_at, finished_at, duration_ms, tool_version, server_version, details
+        FROM ${ident(schema, 'ledger')} ORDER BY id DESC LIMIT ${limit}`,
+  );
+  return rows.reverse().map((row) => ({
+    id: BigInt(row.id),
+    version: row.version,
+    name: row.name,
+    action: row.action,
+    outcome: row.outcome,
+    role: row.role,
+    actor: row.actor,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    durationMs: row.duration_ms,
+    toolVersion: row.tool_version,
+    serverVersion: row.server_version,
+    details: row.details,
+  }));
+}

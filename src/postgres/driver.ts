@@ -1,0 +1,154 @@
+import type { Socket } from 'node:net';
+import { finished } from 'node:stream/promises';
+import postgres from 'postgres';
+import { PulseError } from '../errors.ts';
+import type { ConnectionParameters, HostParameters } from './connection-parameters.ts';
+import { isServerError, StatementError } from './errors.ts';
+import type { ServerNotice } from './session.ts';
+
+/** One connection through postgres.js, which is never allowed to open a second one by itself. */
+export interface Wire {
+  /** Sends one message of the simple protocol; the rows of its last statement that returned any. */
+  send(text: string): Promise<Record<string, unknown>[]>;
+  copyIn(statement: string, data: string): Promise<void>;
+  /** Ends the session; the socket is gone afterwards. */
+  end(): Promise<void>;
+  /** From BackendKeyData; null before the first message. The secret is what a cancel request needs. */
+  readonly backend: () => BackendKey | null;
+  /** Where the password was asked for: decides what a refusal means. */
+  readonly passwordWasAsked: () => boolean;
+}
+
+export interface BackendKey {
+  readonly pid: number;
+  readonly secret: number;
+}
+
+type Row = Record<string, unknown>;
+
+/**
+ * Starts the protocol on a socket that is connected (and encrypted, where it is to be) already.
+ * Settings of the driver that matter, all measured: `fetch_types` would cost a query, the default `max_lifetime`
+ * swaps the session silently after half an hour, the default `max_pipeline` serialises after 100 messages, and
+ * without `onnotice` every NOTICE goes to standard output.
+ */
+export function openWire(
+  socket: Socket,
+  host: HostParameters,
+  parameters: ConnectionParameters,
+  onNotice: (notice: ServerNotice) => void,
+): Wire {
+  let handedOut = false;
+  let asked = false;
+  let backend: BackendKey | null = null;
+  const lost = lossOf(socket);
+
+  const driver = postgres({
+    host: host.host,
+    port: host.port,
+    user: parameters.user,
+    database: parameters.database,
+    // The driver would open a new session after a loss, without the locks, settings and transaction of the old one.
+    socket: () => {
+      if (handedOut) throw new PulseError('connection-lost', 'the connection to the server was lost');
+      handedOut = true;
+      return socket;
+    },
+    pass: () => {
+      asked = true;
+      return host.password?.reveal() ?? '';
+    },
+    ssl: false,
+    max: 1,
+    prepare: false,
+    fetch_types: false,
+    max_lifetime: null,
+    idle_timeout: 0,
+    connect_timeout: 0,
+    max_pipeline: Number.POSITIVE_INFINITY,
+    onnotice: (notice: { severity?: string; message?: string }) =>
+      onNotice({ severity: notice.severity ?? 'NOTICE', message: notice.message ?? '' }),
+    connection: {
+      application_name: parameters.applicationName,
+      ...(parameters.options !== null && { options: parameters.options }),
+    },
+  } as unknown as postgres.Options<Record<string, never>>);
+
+  const query = async (text: string): Promise<unknown> => {
+    const pending = driver.unsafe(text).simple();
+    const outcome = Promise.race([pending, lost]);
+    pending.catch(() => {});
+    try {
+      const result = await outcome;
+      backend ??= (result as { state?: BackendKey }).state ?? null;
+      return result;
+    } catch (error) {
+      throw translate(error);
+    }
+  };
+
+  return {
+    send: async (text) => {
+      const result = await query(text);
+      if (isWritable(result)) {
+        // A COPY the splitter did not see would wait for data for ever.
+        result.destroy(new Error('no data follows'));
+        throw new PulseError('migration-failed', 'a COPY … FROM stdin without its data lines was sent', {
+          hint: 'put the data lines and a line with \\. behind the statement',
+        });
+      }
+      return lastRows(result);
+    },
+    copyIn: async (statement, data) => {
+      const stream = await query(statement);
+      if (!isWritable(stream)) throw new TypeError('the server did not ask for COPY data');
+      const done = finished(stream);
+      done.catch(() => {});
+      stream.end(data);
+      try {
+        await Promise.race([done, lost]);
+      } catch (error) {
+        throw translate(error);
+      }
+    },
+    end: async () => {
+      await Promise.race([driver.end({ timeout: 1 }), lost]).catch(() => {});
+      socket.destroy();
+    },
+    backend: () => backend,
+    passwordWasAsked: () => asked,
+  };
+}
+
+/** Rejects when the socket closes: after a loss the driver may leave a query pending for ever (measured). */
+function lossOf(socket: Socket): Promise<never> {
+  const lost = new Promise<never>((_resolve, reject) => {
+    socket.once('close', () => {
+      // The driver hears of the close as well and may have the server's own last words (57P01): let it speak first.
+      setImmediate(() => reject(new PulseError('connection-lost', 'the connection to the server was lost')));
+    });
+  });
+  lost.catch(() => {});
+  return lost;
+}
+
+function isWritable(value: unknown): value is NodeJS.WritableStream & { destroy(error?: Error): void } {
+  return typeof value === 'object' && value !== null && 'write' in value && 'end' in value;
+}
+
+function lastRows(result: unknown): Row[] {
+  if (!Array.isArray(result)) return [];
+  const last: unknown = result.at(-1);
+  return Array.isArray(last) ? (last as Row[]) : (result as Row[]);
+}
+
+/** Errors of the driver carry the whole query and its parameters: only the server's words go further. */
+function translate(error: unknown): unknown {
+  if (isServerError(error)) return new StatementError(error);
+  if (error instanceof PulseError) return error;
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code === 'string' && /^(CONNECTION_|CONNECT_|ECONN|EPIPE|ETIMEDOUT|ENOTCONN)/.test(code)) {
+    return new PulseError('connection-lost', 'the connection to the server was lost', { cause: error });
+  }
+  return error;
+}

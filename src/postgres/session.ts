@@ -1,0 +1,33 @@
+import type { Sql } from './sql.ts';
+
+/** A NOTICE or WARNING of the server. */
+export interface ServerNotice {
+  readonly severity: string;
+  readonly message: string;
+}
+
+/** One connection to one backend, for as long as it lives. It never reconnects: a new backend would have lost locks, settings and transaction. */
+export interface Session extends AsyncDisposable {
+  /** The backend's process id as the server announced it at start-up (behind a pooler this may be another's). */
+  readonly backendPid: number;
+  /** `server_version_num`: 150018. */
+  readonly serverVersion: number;
+  /** As the server spells it: `15.18 (Debian 15.18-0+deb12u1)`. */
+  readonly serverVersionText: string;
+  readonly encrypted: boolean;
+  /** Where it is connected, without secrets: `localhost:5432/pulse as anna`. */
+  readonly target: string;
+  /**
+   * Runs one or several statements as one message of the simple protocol; the rows of the last one.
+   * @throws {StatementError} when the server refuses, {PulseError} `connection-lost` when the connection ends.
+   */
+  rows<Row extends object = Record<string, unknown>>(statement: Sql): Promise<Row[]>;
+  /** Runs text as it is (a user's file): any number of statements in one message. Throws as `rows` does. */
+  run(text: string): Promise<void>;
+  /** Runs one `COPY … FROM stdin` and sends it `data`. Throws as `rows` does. */
+  copyIn(statement: string, data: string): Promise<void>;
+  /** Asks the server, over a second connection, to cancel what this backend is doing. Never throws. */
+  cancel(): Promise<void>;
+  /** Ends the session in good order. Never throws, also when the connection is gone already. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,181 @@
+import { PulseError } from '../errors.ts';
+import { appendEntry, type JournalMark, markStatement } from '../ledger/append.ts';
+import type { UnfinishedMigration } from '../ledger/ledger.ts';
+import { checksumOf } from '../migrations/checksum.ts';
+import type { Statement } from '../migrations/migration.ts';
+import { cannotRunInTransaction } from '../migrations/transaction-rules.ts';
+import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
+import { explainFailure } from './failure.ts';
+import type { Message } from './messages.ts';
+import { directiveSettings, freshSession } from './session-state.ts';
+import { type Done, entryOf, type RunnerDeps, type Step } from './step.ts';
+
+/**
+ * Runs a file without a transaction around it, statement by statement. Each statement that can have a transaction of
+ * its own gets one, with its mark in the journal in the same; the others are marked before and after. What an earlier
+ * run finished is not repeated.
+ * @throws {PulseError} `migration-partial` when it stopped part of the way, `migration-failed` when nothing was done yet.
+ */
+export async function applyByStatement(
+  deps: RunnerDeps,
+  schema: string,
+  token: string,
+  step: Step,
+  unfinished: UnfinishedMigration | null,
+): Promise<Done> {
+  const { session } = deps;
+  const statements = step.file.statements;
+  refuseEdited(step, unfinished);
+  const entry = unfinished?.entry ?? deps.newId();
+  let finished = unfinished?.finished.length ?? 0;
+  await freshSession(session);
+  const began = await serverTime(deps);
+  const settings = directiveSettings(step.file.directives, 'SET');
+  if (settings !== '') await session.run(settings);
+
+  for (const [index, statement] of statements.entries()) {
+    const resumed = index < (unfinished?.finished.length ?? 0);
+    if (!resumed) {
+      const mark = {
+        entry,
+        number: step.number,
+        direction: step.direction,
+        statement: index + 1,
+        statements: statements.length,
+        checksum: checksumOf(textOf(step, statement)),
+      };
+      try {
+        deps.signal.throwIfAborted();
+        await runOne(deps, schema, token, step, statement, mark);
+        finished += 1;
+      } catch (error) {
+        throw await stopped(deps, schema, step, { error, statement, finished, began });
+      }
+    }
+    deps.emit({
+      type: 'statement-finished',
+      version: step.version,
+      statement: index + 1,
+      statements: statements.length,
+      resumed,
+    });
+  }
+
+  await freshSession(session);
+  const [row] = await session
+    .rows<{ duration_ms: number }>(appendEntry(schema, entryOf(deps, step, entry), began))
+    .catch((error: unknown) => Promise.reject(explainOwnStatement(error, `recording ${step.file.path}`)));
+  return { version: step.version, name: step.name, durationMs: row?.duration_ms ?? 0 };
+}
+
+/** A statement that was finished and is another one now would leave a database that no file describes. */
+function refuseEdited(step: Step, unfinished: UnfinishedMigration | null): void {
+  const edited = unfinished?.finished.findIndex((checksum, index) => {
+    const statement = step.file.statements[index];
+    return statement === undefined || checksumOf(textOf(step, statement)) !== checksum;
+  });
+  if (edited === undefined || edited < 0) return;
+  throw new PulseError(
+    'ledger-mismatch',
+    `statement ${edited + 1} of ${step.file.path} was changed after it had been executed`,
+    {
+      hint: `restore the statement and add the correction behind it; or strike the finished part from the record: pulse-migrate repair --forget ${step.version}`,
+      location: { file: step.file.path },
+    },
+  );
+}
+
+function textOf(step: Step, statement: Statement): string {
+  return step.file.text.slice(statement.start, statement.copyData?.end ?? statement.end);
+}
+
+type Mark = Omit<JournalMark, 'state'>;
+
+async function runOne(
+  deps: RunnerDeps,
+  schema: string,
+  token: string,
+  step: Step,
+  statement: Statement,
+  mark: Mark,
+): Promise<void> {
+  const { session } = deps;
+  const text = step.file.text.slice(statement.start, statement.end);
+  const note = async (state: 'started' | 'finished') => {
+    const rows = await session.rows(markStatement(schema, { ...mark, state }, token));
+    if (rows.length === 0)
+      throw new PulseError('lock-not-obtained', 'the run lease was taken over by another run', {
+        hint: 'pulse-migrate status',
+      });
+  };
+  if (cannotRunInTransaction(text, statement) !== null) {
+    await note('started');
+    await session.run(text);
+    await note('finished');
+    return;
+  }
+  await session.run('BEGIN');
+  try {
+    await (statement.copyData === null
+      ? session.run(text)
+      : session.copyIn(text, step.file.text.slice(statement.copyData.start, statement.copyData.end)));
+    await note('finished');
+    await session.run('COMMIT');
+  } catch (error) {
+    await session.run('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+interface Stop {
+  readonly error: unknown;
+  readonly statement: Statement;
+  readonly finished: number;
+  readonly began: Date;
+}
+
+/** Records that the run stopped and says how far it came. */
+async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop): Promise<unknown> {
+  const { error, statement, finished, began } = stop;
+  const interrupted = deps.signal.aborted;
+  const message: Message = {
+    kind: 'sql',
+    text: step.file.text.slice(statement.start, statement.end),
+    offset: statement.start,
+  };
+  const cause = error instanceof StatementError ? explainFailure(error, step.file, message) : error;
+  if (!(cause instanceof PulseError) && !interrupted) return cause;
+  await recordStop(deps, schema, step, interrupted ? 'interrupted' : 'failed', began, cause);
+  if (interrupted) return deps.signal.reason;
+  if (!(cause instanceof PulseError) || finished === 0) return cause;
+  return new PulseError('migration-partial', cause.message, {
+    hint: `statements 1 to ${finished} of ${step.file.statements.length} are done and are not repeated; correct the rest of ${step.file.path} and run the command again`,
+    ...(cause.location && { location: cause.location }),
+    ...(cause.server && { server: cause.server }),
+    cause: error,
+  });
+}
+
+async function recordStop(
+  deps: RunnerDeps,
+  schema: string,
+  step: Step,
+  outcome: 'failed' | 'interrupted',
+  began: Date,
+  cause: unknown,
+): Promise<void> {
+  const details = {
+    ...step.details,
+    ...(cause instanceof PulseError && { error: cause.message, sqlstate: cause.server?.sqlstate ?? null }),
+  };
+  const row = appendEntry(schema, entryOf(deps, { ...step, details }, deps.newId(), outcome), began);
+  // The failure itself is what has to be told; that its record could not be written adds nothing a person can act on.
+  await freshSession(deps.session)
+    .then(() => deps.session.rows(row))
+    .catch(() => {});
+}
+
+async function serverTime(deps: RunnerDeps): Promise<Date> {
+  const [row] = await deps.session.rows<{ now: Date }>({ text: 'SELECT pg_catalog.clock_timestamp() AS now' });
+  return row?.now ?? deps.now();
+}

@@ -1,0 +1,103 @@
+import { PulseError } from '../errors.ts';
+import { closeGuard, openGuard } from '../ledger/append.ts';
+import { StatementError } from '../postgres/errors.ts';
+import { raw, sql } from '../postgres/sql.ts';
+import { explainFailure } from './failure.ts';
+import { type Message, messagesOf } from './messages.ts';
+import { directiveSettings, freshSession, ownStateAgain } from './session-state.ts';
+import { type Done, entryOf, type RunnerDeps, type Step } from './step.ts';
+
+/**
+ * Runs one file in one transaction, its ledger row in the same: both or neither.
+ * @throws {PulseError} `migration-failed` or `lock-not-obtained` when it was rolled back, `interrupted` likewise,
+ * `connection-lost` when the connection went; the message says what is known then.
+ */
+export async function applyInTransaction(deps: RunnerDeps, schema: string, token: string, step: Step): Promise<Done> {
+  const { session } = deps;
+  const entry = deps.newId();
+  await freshSession(session);
+  let sent: Message | null = null;
+  let committing = false;
+  try {
+    await session.run(beginStatement(step));
+    await session.run(opening(schema, entry, token, step));
+    for (const message of messagesOf(step.file)) {
+      sent = message;
+      await (message.kind === 'copy' ? session.copyIn(message.text, message.rows) : session.run(message.text));
+    }
+    sent = null;
+    deps.signal.throwIfAborted();
+    committing = true;
+    const [row] = await session.rows<{ duration_ms: number }>(sql`${raw(ownStateAgain)};
+${closeGuard(schema, entryOf(deps, step, entry))};
+COMMIT`);
+    return { version: step.version, name: step.name, durationMs: row?.duration_ms ?? 0 };
+  } catch (error) {
+    await session.run('ROLLBACK').catch(() => {});
+    if (deps.signal.aborted && isCancelled(error)) throw deps.signal.reason;
+    if (error instanceof StatementError) throw guardBroken(error, step) ?? explainFailure(error, step.file, sent);
+    if (error instanceof PulseError && error.code === 'connection-lost') throw lostDuring(step, committing);
+    throw error;
+  }
+}
+
+/** The statements that `--plan` shows and the run sends, around the file itself. */
+export function beginStatement(step: Step): string {
+  return step.file.transactionModes === null ? 'BEGIN' : `BEGIN ${step.file.transactionModes}`;
+}
+
+function opening(schema: string, entry: string, token: string, step: Step): string {
+  const guard = openGuard(schema, entry, token, !/\bset\s+constraints\s+all\b/i.test(step.file.text)).text;
+  const settings = directiveSettings(step.file.directives, 'SET LOCAL');
+  return settings === '' ? guard : `${guard};\n${settings}`;
+}
+
+function isCancelled(error: unknown): boolean {
+  return (
+    (error instanceof StatementError && error.sqlstate === '57014') ||
+    (error instanceof PulseError && error.code === 'interrupted')
+  );
+}
+
+/** The NOT NULL columns of guard and ledger are there to fail in exactly these two cases. */
+function guardBroken(error: StatementError, step: Step): PulseError | null {
+  if (error.sqlstate !== '23502') return null;
+  if (error.table === 'guard') {
+    return new PulseError(
+      'lock-not-obtained',
+      'the run lease was taken over by another run; nothing of this file was applied',
+      {
+        hint: 'pulse-migrate status',
+      },
+    );
+  }
+  if (error.table === 'ledger') {
+    return new PulseError(
+      'migration-partial',
+      `${step.file.path} ended its transaction itself; statements behind that point may have been committed one by one, and none of it is recorded`,
+      {
+        hint: 'compare the database with the file, then take the transaction control out of it',
+        location: { file: step.file.path },
+      },
+    );
+  }
+  return null;
+}
+
+function lostDuring(step: Step, committing: boolean): PulseError {
+  return committing
+    ? new PulseError(
+        'connection-lost',
+        `the connection was lost while ${step.file.path} was being committed: whether it is applied is not known yet`,
+        {
+          hint: 'pulse-migrate status tells; then run the command again',
+        },
+      )
+    : new PulseError(
+        'connection-lost',
+        `the connection was lost while ${step.file.path} was running; the server rolls it back`,
+        {
+          hint: 'pulse-migrate status shows what is applied; then run the command again',
+        },
+      );
+}

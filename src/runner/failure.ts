@@ -1,0 +1,59 @@
+import { PulseError } from '../errors.ts';
+import type { MigrationFile } from '../migrations/migration.ts';
+import { locationAt } from '../migrations/parse-file.ts';
+import { offsetOfPosition } from '../migrations/position.ts';
+import { type StatementError, serverReport } from '../postgres/errors.ts';
+import type { Message } from './messages.ts';
+
+/** What a person reads when a statement of a file failed: where, why, and what usually helps. */
+export function explainFailure(error: StatementError, file: MigrationFile, message: Message | null): PulseError {
+  const location = message === null ? null : locationOf(error, file, message);
+  const special = specialCase(error);
+  return new PulseError(
+    lockCodes.has(error.sqlstate) ? 'lock-not-obtained' : 'migration-failed',
+    special?.message ?? error.message,
+    {
+      location: location ?? { file: file.path },
+      server: serverReport(error),
+      cause: error,
+      hint: special?.hint ?? hintFor(error, file),
+    },
+  );
+}
+
+/** lock_not_available, deadlock_detected. */
+const lockCodes = new Set(['55P03', '40P01']);
+
+function locationOf(error: StatementError, file: MigrationFile, message: Message) {
+  // Without a position (a constraint violated by data, say) the message is the best known place only if it is small.
+  if (error.position === undefined)
+    return message.kind === 'copy' ? locationAt(file.path, file.text, message.offset) : null;
+  return locationAt(file.path, file.text, message.offset + offsetOfPosition(message.text, error.position));
+}
+
+function specialCase(error: StatementError): { message: string; hint: string } | null {
+  if (error.constraint === 'guard_promises_a_ledger_row') {
+    return {
+      message: 'the file ends the transaction it runs in (a COMMIT that no keyword at top level shows)',
+      hint: 'take the COMMIT out, or run the file without a transaction: put "-- pulse: no-transaction" at its top',
+    };
+  }
+  if (error.sqlstate === '2D000') {
+    return {
+      message: `the file tries to end the transaction it runs in: ${error.message}`,
+      hint: 'take the COMMIT or ROLLBACK out, or run the file without a transaction: put "-- pulse: no-transaction" at its top',
+    };
+  }
+  return null;
+}
+
+function hintFor(error: StatementError, file: MigrationFile): string {
+  if (lockCodes.has(error.sqlstate))
+    return 'see who holds the lock, then run the command again; nothing of the file was applied';
+  if (error.sqlstate === '25001') {
+    return `this statement cannot run in a transaction: put "-- pulse: no-transaction" at the top of ${file.path}`;
+  }
+  if (error.sqlstate === '42501')
+    return 'grant the right to the migrating role, or connect as another: pulse-migrate doctor';
+  return `correct ${file.path} and run the command again`;
+}

@@ -1,0 +1,55 @@
+import type { MigrationFile } from '../migrations/migration.ts';
+
+/**
+ * One thing to send. `offset` is where its text begins in the file (UTF-16), so that a position the server names can
+ * be shown in the file.
+ */
+export type Message =
+  | { readonly kind: 'sql'; readonly text: string; readonly offset: number }
+  | { readonly kind: 'copy'; readonly text: string; readonly offset: number; readonly rows: string };
+
+/**
+ * A file as the messages it is sent in: one for the whole file, or, where it holds COPY data, one for each part
+ * between, since data travels by a protocol of its own. BEGIN and COMMIT of the file are blanked, not cut out, so
+ * that positions stay what they are.
+ */
+export function messagesOf(file: MigrationFile): Message[] {
+  const text = blank(file);
+  const messages: Message[] = [];
+  let from = 0;
+  const addSql = (to: number) => {
+    const part = text.slice(from, to);
+    if (part.trim() !== '') messages.push({ kind: 'sql', text: part, offset: from });
+  };
+  for (const statement of file.statements) {
+    if (statement.copyData === null) continue;
+    addSql(statement.start);
+    const { start, end } = statement.copyData;
+    messages.push({
+      kind: 'copy',
+      text: file.text.slice(statement.start, statement.end),
+      offset: statement.start,
+      rows: file.text.slice(start, end),
+    });
+    from = endOfLine(file.text, end);
+  }
+  addSql(text.length);
+  return messages;
+}
+
+/** One space for each character that is left out, and line ends kept: characters are what the server counts. */
+function blank(file: MigrationFile): string {
+  let text = '';
+  let from = 0;
+  for (const { start, end } of file.leftOut) {
+    text += file.text.slice(from, start) + file.text.slice(start, end).replace(/[^\r\n]/gu, ' ');
+    from = end;
+  }
+  return text + file.text.slice(from);
+}
+
+/** Behind the line that ends COPY data (`\.`), which begins at `offset`. */
+function endOfLine(text: string, offset: number): number {
+  const newline = text.indexOf('\n', offset);
+  return newline < 0 ? text.length : newline + 1;
+}

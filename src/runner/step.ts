@@ -1,0 +1,64 @@
+import type { Direction, Emit } from '../events.ts';
+import type { Entry } from '../ledger/append.ts';
+import type { Actor } from '../ledger/ledger.ts';
+import { checksumAlgorithm } from '../migrations/checksum.ts';
+import type { MigrationFile } from '../migrations/migration.ts';
+import type { Session } from '../postgres/session.ts';
+
+/** What the runner needs from outside: a connection, time, chance, and somewhere to tell. */
+export interface RunnerDeps {
+  readonly session: Session;
+  readonly emit: Emit;
+  readonly now: () => Date;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  readonly newId: () => string;
+  /** Aborted by a signal of the operating system; its reason is the PulseError to end with. */
+  readonly signal: AbortSignal;
+  readonly actor: Actor;
+  readonly toolVersion: string;
+}
+
+/** One file to run in one direction, with what its ledger row will say. */
+export interface Step {
+  readonly version: string;
+  readonly number: bigint;
+  readonly name: string;
+  readonly direction: Direction;
+  readonly file: MigrationFile;
+  readonly upChecksum: string | null;
+  readonly downChecksum: string | null;
+  /** Kept with an up only: the row of a down refers to a text that is kept already. */
+  readonly upSql: string | null;
+  readonly downSql: string | null;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** What was done, for results. Milliseconds by the server's clock. */
+export interface Done {
+  readonly version: string;
+  readonly name: string;
+  readonly durationMs: number;
+}
+
+/** The ledger row of a step. */
+export function entryOf(deps: RunnerDeps, step: Step, entry: string, outcome: Entry['outcome'] = 'done'): Entry {
+  const effect = outcome !== 'done' ? 'none' : step.direction === 'up' ? 'applied' : 'reverted';
+  return {
+    entry,
+    version: step.version,
+    number: step.number,
+    name: step.name,
+    action: step.direction,
+    outcome,
+    effect,
+    checksumAlgorithm,
+    upChecksum: step.upChecksum,
+    downChecksum: step.downChecksum,
+    upSql: step.upSql,
+    downSql: step.downSql,
+    inTransaction: step.file.mode === 'transaction',
+    actor: deps.actor,
+    toolVersion: deps.toolVersion,
+    details: step.details,
+  };
+}

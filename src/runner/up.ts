@@ -1,0 +1,66 @@
+import { PulseError } from '../errors.ts';
+import type { LedgerState } from '../ledger/ledger.ts';
+import { readLedger } from '../ledger/read.ts';
+import type { Folder, Migration } from '../migrations/migration.ts';
+import { compare } from './compare.ts';
+import { planUp, type UpRules } from './plan.ts';
+import { doneBefore, runSteps, withLease } from './run.ts';
+import type { Done, RunnerDeps, Step } from './step.ts';
+
+export interface UpInput {
+  readonly folder: Folder;
+  readonly schema: string;
+  readonly rules: UpRules;
+  readonly lockWaitMs: number;
+  /** Checklist and backup: called once, before anything is written; what it returns is kept in the ledger rows. */
+  readonly prepare: (pending: readonly Migration[], ledger: LedgerState) => Promise<Readonly<Record<string, unknown>>>;
+}
+
+export interface UpResult {
+  readonly applied: readonly Done[];
+  readonly pending: ReadonlyArray<{ readonly version: string; readonly name: string; readonly durationMs: null }>;
+}
+
+/**
+ * Applies what is pending. Nothing is written before everything is read, planned and checked; nothing at all when
+ * nothing is pending.
+ * @throws {PulseError} with an `UpResult` as its `result` once migrations have begun to run.
+ */
+export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
+  const before = await readLedger(deps.session, input.schema);
+  const pending = planUp(compare(input.folder, before), input.rules);
+  if (pending.length === 0) return resultOf(input, before, []);
+  const details = await input.prepare(pending, before);
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (ledger, token) => {
+    const steps = planUp(compare(input.folder, ledger), input.rules).map((migration) => upStep(migration, details));
+    try {
+      return resultOf(input, ledger, await runSteps(deps, ledger, token, steps));
+    } catch (error) {
+      throw error instanceof PulseError ? error.withResult(resultOf(input, ledger, doneBefore(error))) : error;
+    }
+  });
+}
+
+/** The step that applies a migration. */
+export function upStep(migration: Migration, details: Readonly<Record<string, unknown>>): Step {
+  return {
+    version: migration.version,
+    number: migration.number,
+    name: migration.name,
+    direction: 'up',
+    file: migration.up,
+    upChecksum: migration.up.checksum,
+    downChecksum: migration.down?.checksum ?? null,
+    upSql: migration.up.text,
+    downSql: migration.down?.text ?? null,
+    details,
+  };
+}
+
+function resultOf(input: UpInput, before: LedgerState, done: readonly Done[]): UpResult {
+  const versions = new Set(done.map(({ version }) => version));
+  const pending = compare(input.folder, before)
+    .filter((standing) => standing.applied === null && !versions.has(standing.version))
+    .map(({ version, name }) => ({ version, name, durationMs: null }));
+  return { applied: done, pending };
+}
