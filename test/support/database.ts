@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto';
+import postgres from 'postgres';
+import { test as base, inject } from 'vitest';
+
+/** A database of one test alone; it is empty at first and dropped at the end. */
+export interface TestDatabase {
+  readonly name: string;
+  /** The superuser's URL of this database. */
+  readonly url: string;
+  /** Runs SQL as the superuser in this database, over a connection of its own; the rows of the last statement. */
+  admin<Row extends object = Record<string, unknown>>(text: string): Promise<Row[]>;
+}
+
+const quiet = { max: 1, max_lifetime: null, fetch_types: false, onnotice: () => undefined } as const;
+
+/** The server's URL with another database in it. */
+function urlOf(name: string): string {
+  const url = new URL(inject('serverUrl'));
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+async function lastRows<Row extends object>(sql: postgres.Sql, text: string): Promise<Row[]> {
+  // By the simple protocol, which takes several statements and then answers with a list of results.
+  const result: unknown = await sql.unsafe(text).simple();
+  const last: unknown = Array.isArray(result) && !('command' in result) ? result.at(-1) : result;
+  return [...(last as Row[])];
+}
+
+/** `test` with a fresh database: `test('…', async ({ database }) => …)`. */
+export const test = base
+  // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names a fixture needs from this pattern
+  .extend('maintenance', { scope: 'file' }, async ({}, { onCleanup }) => {
+    const sql = postgres(inject('serverUrl'), quiet);
+    onCleanup(() => sql.end({ timeout: 5 }));
+    return sql;
+  })
+  .extend('database', async ({ maintenance }, { onCleanup }): Promise<TestDatabase> => {
+    const name = `${inject('databasePrefix')}_${randomBytes(4).toString('hex')}`;
+    await maintenance`CREATE DATABASE ${maintenance(name)} TEMPLATE template0`;
+    const url = urlOf(name);
+    const sql = postgres(url, quiet);
+    onCleanup(async () => {
+      await sql.end({ timeout: 5 });
+      await maintenance`DROP DATABASE ${maintenance(name)} WITH (FORCE)`;
+    });
+    return { name, url, admin: (text) => lastRows(sql, text) };
+  });
