@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import { PulseError } from '../../errors.ts';
+import type { GoToResult } from '../../runner/go-to.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { confirmDown } from '../confirm-down.ts';
+import { examples } from '../examples.ts';
+import { openFolder, openSession, openSettings, positiveInteger, runnerDeps, textFlag } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import { count } from '../render/format.ts';
+import { addSafetyFlags, prepareUp } from '../safety.ts';
+
+export function registerRedo(program: Command, addAction: AddAction): void {
+  const command = program
+    .command('redo')
+    .summary('undo the last migration and apply it again')
+    .description('Undoes the last migration and applies it again, for a migration that is being written.')
+    .option('--i-know [database]', 'yes, undo it; a protected environment wants the name of the database here')
+    .option('--steps <n>', 'so many instead of one')
+    .option('--allow-out-of-order', 'also apply migrations older than one that is applied');
+  addSafetyFlags(command);
+  examples(command, [['pulse-migrate redo --i-know', 'after editing the last migration']]);
+  addAction(command, (invocation) => go(invocation, 'redo', null));
+}
+
+export function registerGoTo(program: Command, addAction: AddAction): void {
+  const command = program
+    .command('goto <version>')
+    .summary('bring the database to exactly one version')
+    .description('Undoes what comes after a version, then applies what is missing up to it.')
+    .option(
+      '--i-know [database]',
+      'yes, undo what comes later; a protected environment wants the name of the database here',
+    )
+    .option('--allow-out-of-order', 'also apply migrations older than one that is applied');
+  addSafetyFlags(command);
+  examples(command, [
+    ['pulse-migrate goto 0007', 'refuses when something would be undone'],
+    ['pulse-migrate goto 0007 --i-know', 'and when that is meant'],
+  ]);
+  addAction(command, (invocation, [version = '']) => go(invocation, 'goto', version));
+}
+
+async function go(invocation: Invocation, kind: 'redo' | 'goto', version: string | null): Promise<Outcome> {
+  const { flags } = invocation;
+  const steps = positiveInteger(flags, 'steps') ?? 1;
+  if (kind === 'redo' && flags['iKnow'] === undefined && textFlag(flags, 'iKnow') === undefined) {
+    throw new PulseError('confirmation-needed', 'redo undoes a migration before it applies it again', {
+      hint: 'if that is meant: pulse-migrate redo --i-know',
+    });
+  }
+  const settings = await openSettings(invocation);
+  const folder = await openFolder(invocation, settings);
+  const { session, parameters } = await openSession(invocation, settings);
+  try {
+    const deps = await runnerDeps(invocation, session);
+    const { goTo, redo } = await import('../../runner/go-to.ts');
+    const input = {
+      folder,
+      schema: settings.ledgerSchema,
+      lockWaitMs: settings.lockWaitMs,
+      allowOutOfOrder: flags['allowOutOfOrder'] === true,
+      to: version ?? '',
+      confirm: (planned: Parameters<Parameters<typeof goTo>[1]['confirm']>[0]) =>
+        confirmDown(invocation, { planned, session, parameters, settings }),
+      prepare: (
+        pending: Parameters<Parameters<typeof goTo>[1]['prepare']>[0],
+        ledger: Parameters<Parameters<typeof goTo>[1]['prepare']>[1],
+      ) => prepareUp(invocation, { session, parameters, settings, folder, ledger, pending }),
+    };
+    const result = kind === 'redo' ? await redo(deps, { ...input, steps }) : await goTo(deps, input);
+    return { result, text: invocation.global.quiet ? '' : renderGoTo(result) };
+  } finally {
+    await session.close();
+  }
+}
+
+/** The line below what was undone and applied. */
+export function renderGoTo(result: GoToResult): string {
+  if (result.reverted.length + result.applied.length === 0) return 'Nothing to do.\n';
+  return `${count(result.reverted.length, 'migration')} reverted, ${count(result.applied.length, 'migration')} applied.\n`;
+}

@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import type { MigrationState } from '../../runner/compare.ts';
+import type { StatusResult } from '../../runner/status.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { openFolderIfThere, openSession, openSettings } from '../open.ts';
+import type { No, Outcome } from '../outcome.ts';
+import { type Cell, count, duration, moment, table } from '../render/format.ts';
+import type { Style } from '../style.ts';
+
+export function registerStatus(program: Command, addAction: AddAction): void {
+  const command = program
+    .command('status')
+    .summary('what is applied and what is pending')
+    .description('Shows every migration: applied (when, by whom, how long), pending, changed, missing or out of order.')
+    .option('--exit-code', 'exit 1 when something is pending or disagrees');
+  examples(command, [
+    ['pulse-migrate status', 'the whole list'],
+    ['pulse-migrate status --exit-code --quiet', 'in a script: is anything pending?'],
+    ['pulse-migrate status --json', 'as data'],
+  ]);
+  addAction(command, runStatus);
+}
+
+async function runStatus(invocation: Invocation): Promise<Outcome> {
+  const settings = await openSettings(invocation);
+  const folder = await openFolderIfThere(invocation, settings);
+  const { session } = await openSession(invocation, settings);
+  try {
+    const [{ readLedger }, { status }] = await Promise.all([
+      import('../../ledger/read.ts'),
+      import('../../runner/status.ts'),
+    ]);
+    const result = status(folder, await readLedger(session, settings.ledgerSchema));
+    const text = invocation.global.quiet ? '' : renderStatus(result, invocation.style);
+    const no = answer(result);
+    return invocation.flags['exitCode'] === true && no !== null ? { result, text, no } : { result, text };
+  } finally {
+    await session.close();
+  }
+}
+
+function answer(result: StatusResult): No | null {
+  if (result.disagreements > 0)
+    return {
+      code: 'pending',
+      message: `${count(result.disagreements, 'migration')} disagree with the ledger`,
+      hint: 'pulse-migrate repair shows what to do',
+    };
+  if (result.pending > 0)
+    return { code: 'pending', message: `${count(result.pending, 'migration')} pending`, hint: 'pulse-migrate up' };
+  return null;
+}
+
+/** The list and a line that sums it up. */
+export function renderStatus(result: StatusResult, style: Style): string {
+  if (result.migrations.length === 0) return 'There are no migrations.\n';
+  const rows = result.migrations.map((row): Cell[] => {
+    const paint = paintOf(row.state, style);
+    const applied = row.appliedAt === null ? '' : `${moment(row.appliedAt)}  ${row.appliedBy ?? ''}`;
+    return [
+      {
+        text:
+          row.unfinished === null
+            ? row.state
+            : `stopped ${row.unfinished.direction} ${row.unfinished.done}/${row.unfinished.of}`,
+        paint: row.unfinished === null ? paint : style.bad,
+      },
+      { text: `${row.version}_${row.name}` },
+      { text: row.durationMs === null ? '' : duration(row.durationMs), right: true, paint: style.faint },
+      { text: applied, paint: style.faint },
+    ];
+  });
+  const sum = [
+    `${result.applied} applied`,
+    `${result.pending} pending`,
+    ...(result.disagreements > 0
+      ? [style.bad(`${count(result.disagreements, 'disagreement')}: pulse-migrate repair shows what to do`)]
+      : []),
+  ].join(', ');
+  return `${table(rows)}\n${sum}\n`;
+}
+
+function paintOf(state: MigrationState, style: Style): (text: string) => string {
+  if (state === 'applied') return style.good;
+  return state === 'pending' ? style.careful : style.bad;
+}

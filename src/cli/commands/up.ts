@@ -1,0 +1,102 @@
+import type { Command } from 'commander';
+import type { UpResult } from '../../runner/up.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { openFolder, openSession, openSettings, positiveInteger, runnerDeps, textFlag } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import { count } from '../render/format.ts';
+import { addSafetyFlags, prepareUp } from '../safety.ts';
+
+export function registerUp(program: Command, addAction: AddAction): void {
+  const command = program
+    .command('up')
+    .summary('apply pending migrations')
+    .description('Applies pending migrations, each in a transaction of its own with its ledger row.')
+    .option('--to <version>', 'stop after this version')
+    .option('--steps <n>', 'apply at most so many')
+    .option('--plan', 'print what would run as a script, and run nothing')
+    .option('--allow-out-of-order', 'also apply migrations older than one that is applied');
+  addSafetyFlags(command);
+  examples(command, [
+    ['pulse-migrate up', 'apply everything that is pending'],
+    ['pulse-migrate up --embedded', 'to a PostgreSQL of its own'],
+    ['pulse-migrate up --steps 1', 'only the next one'],
+    ['pulse-migrate up --plan > up.sql', 'the very statements, for a DBA'],
+    ['pulse-migrate up --backup backups', 'in a script: dump first, read back'],
+  ]);
+  addAction(command, runUp);
+}
+
+async function runUp(invocation: Invocation): Promise<Outcome> {
+  const { flags } = invocation;
+  const rules = reachOf(flags);
+  const settings = await openSettings(invocation);
+  const folder = await openFolder(invocation, settings);
+  const { session, parameters } = await openSession(invocation, settings);
+  try {
+    const deps = await runnerDeps(invocation, session);
+    if (flags['plan'] === true) return await plan(invocation, deps, { folder, settings, rules });
+    const { up } = await import('../../runner/up.ts');
+    const result = await up(deps, {
+      folder,
+      schema: settings.ledgerSchema,
+      rules,
+      lockWaitMs: settings.lockWaitMs,
+      prepare: (pending, ledger) => prepareUp(invocation, { session, parameters, settings, folder, ledger, pending }),
+    });
+    return { result, text: invocation.global.quiet ? '' : renderUp(result) };
+  } finally {
+    await session.close();
+  }
+}
+
+function reachOf(flags: Invocation['flags']) {
+  const to = textFlag(flags, 'to');
+  const steps = positiveInteger(flags, 'steps');
+  return {
+    ...(to !== undefined && { to }),
+    ...(steps !== undefined && { steps }),
+    allowOutOfOrder: flags['allowOutOfOrder'] === true,
+  };
+}
+
+type RunnerDeps = Awaited<ReturnType<typeof runnerDeps>>;
+type Folder = Awaited<ReturnType<typeof openFolder>>;
+type Settings = Awaited<ReturnType<typeof openSettings>>;
+
+async function plan(
+  _invocation: Invocation,
+  deps: RunnerDeps,
+  input: { folder: Folder; settings: Settings; rules: ReturnType<typeof reachOf> },
+): Promise<Outcome> {
+  const [{ readLedger }, { compare }, { planUp }, { upStep }, { scriptOf }] = await Promise.all([
+    import('../../ledger/read.ts'),
+    import('../../runner/compare.ts'),
+    import('../../runner/plan.ts'),
+    import('../../runner/up.ts'),
+    import('../../runner/script.ts'),
+  ]);
+  const ledger = await readLedger(deps.session, input.settings.ledgerSchema);
+  const pending = planUp(compare(input.folder, ledger), input.rules);
+  const script =
+    pending.length === 0
+      ? '-- nothing is pending\n'
+      : scriptOf(
+          deps,
+          ledger,
+          pending.map((migration) => upStep(migration, {})),
+        );
+  return {
+    result: { pending: pending.map(({ version, name }) => ({ version, name, durationMs: null })), script },
+    text: script,
+  };
+}
+
+/** The line below the migrations that were applied. */
+export function renderUp(result: UpResult): string {
+  const left =
+    result.pending.length === 0 ? 'nothing is pending' : `${count(result.pending.length, 'migration')} still pending`;
+  if (result.applied.length === 0)
+    return result.pending.length === 0 ? 'Nothing to do: every migration is applied.\n' : `Nothing to do: ${left}.\n`;
+  return `${count(result.applied.length, 'migration')} applied; ${left}.\n`;
+}

@@ -1,0 +1,131 @@
+import type { Settings } from '../config/settings.ts';
+import { PulseError } from '../errors.ts';
+import type { Folder } from '../migrations/migration.ts';
+import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
+import type { Session } from '../postgres/session.ts';
+import type { RunnerDeps } from '../runner/step.ts';
+import { actorOf } from './actor.ts';
+import type { Invocation } from './cli.ts';
+import { embeddedParameters } from './embedded-place.ts';
+
+/** Reads the configuration; from here on its password is kept out of every output. */
+export async function openSettings(invocation: Invocation): Promise<Settings> {
+  const { loadSettings } = await import('../config/load.ts');
+  const { runtime, global, secrets, progress } = invocation;
+  const settings = await loadSettings(global.settings, {
+    cwd: runtime.cwd,
+    env: runtime.env,
+    homeDirectory: runtime.homeDirectory,
+    userName: runtime.userName,
+  });
+  if (settings.database.kind === 'server') rememberSecrets(settings.database.parameters, secrets);
+  for (const message of settings.warnings) progress.emit({ type: 'warning', message });
+  if (global.verbose && !global.json) {
+    for (const [key, origin] of Object.entries(settings.origins)) runtime.stderr.write(`${key}: ${origin}\n`);
+  }
+  return settings;
+}
+
+function rememberSecrets(parameters: ConnectionParameters, secrets: Set<string>): void {
+  for (const { password } of parameters.hosts)
+    if (password !== null && password.reveal() !== '') secrets.add(password.reveal());
+  if (parameters.sslpassword !== null && parameters.sslpassword.reveal() !== '')
+    secrets.add(parameters.sslpassword.reveal());
+}
+
+/** Reads the folder, before the first connection, and tells its warnings. */
+export async function openFolder(invocation: Invocation, settings: Settings): Promise<Folder> {
+  const { readFolder } = await import('../migrations/folder.ts');
+  const folder = await readFolder({
+    directory: settings.directory,
+    shown: settings.directoryShown,
+    ...(settings.order !== null && { order: settings.order }),
+    requireDown: settings.requireDown,
+    allowEmpty: settings.allowEmpty,
+    transaction: settings.transaction,
+  });
+  for (const { path, message, hint } of folder.warnings) {
+    invocation.progress.emit({ type: 'warning', message: `${path}: ${message}`, ...(hint !== undefined && { hint }) });
+  }
+  return folder;
+}
+
+/** The folder, or null when it is not there: what was applied can be undone from the ledger alone. */
+export async function openFolderIfThere(invocation: Invocation, settings: Settings): Promise<Folder | null> {
+  const { stat, readdir } = await import('node:fs/promises');
+  const there = await stat(settings.directory).catch(() => null);
+  if (there === null) return null;
+  const names = there.isDirectory() ? await readdir(settings.directory).catch(() => null) : null;
+  return names !== null && !names.some((name) => /\.sql$/i.test(name)) ? null : openFolder(invocation, settings);
+}
+
+/** Connects to the database of the settings; an embedded one is started when it does not run. */
+export async function openSession(
+  invocation: Invocation,
+  settings: Settings,
+): Promise<{ session: Session; parameters: ConnectionParameters }> {
+  const { connect } = await import('../postgres/connect.ts');
+  const { progress, runtime } = invocation;
+  const parameters =
+    settings.database.kind === 'embedded' ? await embeddedParameters(invocation) : settings.database.parameters;
+  const connecting = connect(parameters, {
+    onNotice: ({ severity, message }) => progress.emit({ type: 'server-notice', severity, message }),
+  });
+  const session = await orInterrupted(runtime.signal, connecting, (late) => void late.close());
+  return { session, parameters };
+}
+
+/** Waits for something that cannot be cancelled, but not longer than until a signal. */
+async function orInterrupted<Value>(
+  signal: AbortSignal,
+  work: Promise<Value>,
+  discard: (late: Value) => void,
+): Promise<Value> {
+  signal.throwIfAborted();
+  let stop = () => {};
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, interrupted]);
+  } catch (error) {
+    if (signal.aborted) work.then(discard, () => {});
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** What the runner needs, from the process as it is. */
+export async function runnerDeps(invocation: Invocation, session: Session): Promise<RunnerDeps> {
+  const { toolVersion } = await import('../version.ts');
+  const { runtime, progress } = invocation;
+  return {
+    session,
+    emit: progress.emit,
+    now: runtime.now,
+    sleep: runtime.sleep,
+    newId: runtime.newId,
+    signal: runtime.signal,
+    actor: await actorOf(runtime),
+    toolVersion,
+  };
+}
+
+/** A whole number of at least 1 from a flag. */
+export function positiveInteger(flags: Invocation['flags'], key: string): number | undefined {
+  const value = flags[key];
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (Number.isSafeInteger(number) && number >= 1) return number;
+  throw new PulseError('usage', `--${key} takes a whole number of at least 1, not "${String(value)}"`, {
+    hint: `for example: --${key} 1`,
+  });
+}
+
+/** A flag with a text. */
+export function textFlag(flags: Invocation['flags'], key: string): string | undefined {
+  const value = flags[key];
+  return typeof value === 'string' ? value : undefined;
+}

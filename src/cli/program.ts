@@ -1,0 +1,79 @@
+import { Command } from 'commander';
+import { exitCodes } from '../exit-codes.ts';
+import { toolVersion } from '../version.ts';
+import type { AddAction } from './cli.ts';
+import { registerBaseline } from './commands/baseline.ts';
+import { registerCompletion } from './commands/completion.ts';
+import { registerDiff } from './commands/diff.ts';
+import { registerDoctor } from './commands/doctor.ts';
+import { registerDown } from './commands/down.ts';
+import { registerEmbedded } from './commands/embedded.ts';
+import { registerGoTo, registerRedo } from './commands/go-to.ts';
+import { registerHistory } from './commands/history.ts';
+import { registerNew } from './commands/new.ts';
+import { registerRepair } from './commands/repair.ts';
+import { registerStatus } from './commands/status.ts';
+import { registerUp } from './commands/up.ts';
+import { examples } from './examples.ts';
+import { addGlobalFlags } from './global-flags.ts';
+import type { Runtime } from './runtime.ts';
+
+const registrations = [
+  registerUp,
+  registerDown,
+  registerRedo,
+  registerGoTo,
+  registerStatus,
+  registerHistory,
+  registerDiff,
+  registerNew,
+  registerBaseline,
+  registerRepair,
+  registerDoctor,
+  registerEmbedded,
+  registerCompletion,
+];
+
+/** The command tree. Defines, and loads nothing that a usage error or `--help` would not need. */
+export function buildProgram(runtime: Runtime, addAction: AddAction): Command {
+  const program = new Command('pulse-migrate');
+  program
+    .description('Schema migrations for PostgreSQL 15 and later.')
+    .version(toolVersion, '--version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .usage('<command> [flags]')
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => runtime.stdout.write(text),
+      // Usage errors are told by run(), in one form with all others.
+      writeErr: () => {},
+      getOutHelpWidth: () => Math.min(runtime.stdout.columns, 100),
+    })
+    .configureHelp({
+      showGlobalOptions: true,
+      // Every command takes flags, so a word that says so says nothing.
+      subcommandTerm: (command) =>
+        [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' '),
+    });
+  addGlobalFlags(program, false);
+  examples(program, [
+    ['pulse-migrate up --embedded', 'apply all migrations to a PostgreSQL of its own'],
+    ['pulse-migrate doctor', 'may a deploy go?'],
+    ['pulse-migrate up', 'apply what is pending'],
+    ['pulse-migrate down --i-know', 'undo the last migration'],
+    ['pulse-migrate status --json', 'what is applied, for a script'],
+  ]);
+  program.addHelpText(
+    'after',
+    `\nExit codes:\n${exitCodes.map(([code, meaning]) => `  ${code.padEnd(14)}${meaning}`).join('\n')}`,
+  );
+  for (const register of registrations) register(program, addAction);
+  for (const command of descendants(program)) addGlobalFlags(command, true);
+  return program;
+}
+
+function descendants(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...descendants(child)]);
+}

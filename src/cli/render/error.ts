@@ -1,0 +1,58 @@
+import type { Location, Problem, PulseError } from '../../errors.ts';
+import type { Style } from '../style.ts';
+
+/** An error as a person reads it: where, what, the line with a caret, what the server said, what to type next. */
+export function renderError(error: PulseError, style: Style, columns: number): string {
+  const { problems, location, server } = error;
+  const lines = [
+    `${style.bad(`${style.symbols.failed} ${error.code}`)}  ${shownPlace(location, style)}${error.message}`,
+  ];
+  if (location?.excerpt !== undefined) lines.push(...excerpt(location, style, columns));
+  if (server !== undefined) {
+    lines.push(`  ${style.faint('SQLSTATE')} ${server.sqlstate}`);
+    for (const [label, text] of [
+      ['detail', server.detail],
+      ['hint of the server', server.hint],
+      ['context', server.context],
+    ] as const) {
+      if (text !== undefined) lines.push(`  ${style.faint(label)} ${text.replaceAll('\n', '\n    ')}`);
+    }
+  }
+  // One problem whose sentence is the error's own says it once.
+  if (problems.length > 1 || (problems[0] !== undefined && problems[0].message !== error.message)) {
+    lines.push(...problems.flatMap((problem) => renderProblem(problem, style)));
+  }
+  lines.push(`  ${style.accent(style.symbols.pointer)} ${error.hint}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function renderProblem(problem: Problem, style: Style): string[] {
+  const where = shownPlace(problem.location, style);
+  // Most messages name their file themselves.
+  const prefix =
+    problem.location !== undefined &&
+    problem.message.includes(problem.location.file) &&
+    problem.location.line === undefined
+      ? ''
+      : where;
+  const lines = [`  ${style.bad('-')} ${prefix}${problem.message}`];
+  if (problem.hint !== undefined) lines.push(`      ${style.accent(style.symbols.pointer)} ${problem.hint}`);
+  return lines;
+}
+
+function shownPlace(location: Location | undefined, style: Style): string {
+  if (location === undefined || location.line === undefined) return '';
+  const column = location.column === undefined ? '' : `:${location.column}`;
+  return `${style.strong(`${location.file}:${location.line}${column}`)}  `;
+}
+
+/** The line and a caret below it; a long line is cut around the place. */
+function excerpt(location: Location, style: Style, columns: number): string[] {
+  const gutter = `${location.line ?? ''} | `;
+  const room = Math.max(20, columns - gutter.length - 4);
+  const characters = [...(location.excerpt ?? '')].map((character) => (character === '\t' ? ' ' : character));
+  const at = Math.max(0, (location.column ?? 1) - (location.excerptColumn ?? 1));
+  const from = Math.max(0, Math.min(at - Math.floor(room / 2), characters.length - room));
+  const text = characters.slice(from, from + room).join('');
+  return [`  ${style.faint(gutter)}${text}`, `  ${' '.repeat(gutter.length + (at - from))}${style.bad('^')}`];
+}

@@ -1,0 +1,143 @@
+import { CommanderError } from 'commander';
+import { redactText } from '../config/redact.ts';
+import { PulseError } from '../errors.ts';
+import type { Invocation } from './cli.ts';
+import { type Envelope, failureEnvelope, serialize } from './envelope.ts';
+import { globalFlags, mergedFlags } from './global-flags.ts';
+import type { Outcome } from './outcome.ts';
+import { buildProgram } from './program.ts';
+import { type ProgressSink, progressSink } from './progress.ts';
+import { renderError } from './render/error.ts';
+import type { Runtime } from './runtime.ts';
+import { styleFor } from './style.ts';
+
+/**
+ * Runs one command line and gives the exit code. Whatever happens ends here: results on standard output, failures
+ * on standard error, or one JSON document for both.
+ */
+export async function run(runtime: Runtime): Promise<number> {
+  // Parsing may fail, and how to tell that must be known before.
+  const wantsJson = runtime.argv.includes('--json');
+  const noColour = runtime.argv.includes('--no-color');
+  const secrets = new Set<string>();
+  const state: { exitCode: number; command: string | null; progress: ProgressSink | null } = {
+    exitCode: 0,
+    command: null,
+    progress: null,
+  };
+  const clean = (text: string) => redactText(text, [...secrets]);
+
+  const program = buildProgram(runtime, (command, action) => {
+    command.action(async (...args: unknown[]) => {
+      state.command = commandPath(command);
+      const flags = mergedFlags(command);
+      const global = globalFlags(flags);
+      const progress = progressSink(runtime, { ...global, json: global.json || wantsJson });
+      state.progress = progress;
+      const invocation: Invocation = {
+        runtime,
+        command: state.command,
+        global,
+        flags,
+        progress: { ...progress, emit: (event) => progress.emit(cleanEvent(event, clean)) },
+        style: styleFor(runtime.stdout, runtime.env, global.noColour),
+        secrets,
+      };
+      const outcome = await action(
+        invocation,
+        args
+          .slice(0, -2)
+          .flat()
+          .filter((arg) => arg !== undefined)
+          .map(String),
+      );
+      progress.stop();
+      state.exitCode = finish(runtime, outcome, {
+        json: global.json,
+        command: state.command,
+        warnings: progress.warnings,
+        clean,
+      });
+    });
+  });
+
+  try {
+    await program.parseAsync([...runtime.argv], { from: 'user' });
+    return state.exitCode;
+  } catch (thrown) {
+    state.progress?.stop();
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
+    const error = asPulseError(thrown, runtime);
+    const warnings = state.progress?.warnings ?? [];
+    if (wantsJson) {
+      runtime.stdout.write(clean(serialize(failureEnvelope(state.command, error, error.exitCode, warnings))));
+    } else {
+      const style = styleFor(runtime.stderr, runtime.env, noColour);
+      runtime.stderr.write(clean(renderError(error, style, runtime.stderr.columns)));
+      if (error.code === 'bug' && error.cause instanceof Error)
+        runtime.stderr.write(clean(`${error.cause.stack ?? ''}\n`));
+    }
+    return error.exitCode;
+  }
+}
+
+interface Ending {
+  readonly json: boolean;
+  readonly command: string | null;
+  readonly warnings: readonly string[];
+  readonly clean: (text: string) => string;
+}
+
+function finish(runtime: Runtime, outcome: Outcome, ending: Ending): number {
+  const exitCode = outcome.no === undefined ? 0 : 1;
+  if (!ending.json) {
+    if (outcome.text !== '') runtime.stdout.write(ending.clean(outcome.text));
+    return exitCode;
+  }
+  const warnings = ending.warnings.length > 0 ? { warnings: ending.warnings } : {};
+  const envelope: Envelope =
+    outcome.no === undefined
+      ? { formatVersion: 1, command: ending.command, ok: true, exitCode, result: outcome.result, ...warnings }
+      : {
+          formatVersion: 1,
+          command: ending.command,
+          ok: false,
+          exitCode,
+          error: outcome.no,
+          result: outcome.result,
+          ...warnings,
+        };
+  runtime.stdout.write(ending.clean(serialize(envelope)));
+  return exitCode;
+}
+
+/** `partition create-next`, `up`. */
+function commandPath(command: { name(): string; parent: { name(): string; parent: unknown } | null }): string {
+  const parent = command.parent;
+  return parent === null || parent.parent === null ? command.name() : `${parent.name()} ${command.name()}`;
+}
+
+function asPulseError(thrown: unknown, runtime: Runtime): PulseError {
+  if (runtime.signal.aborted && runtime.signal.reason instanceof PulseError) {
+    // What the command knows about its state goes with the interruption.
+    return thrown instanceof PulseError && thrown.result !== undefined
+      ? runtime.signal.reason.withResult(thrown.result)
+      : runtime.signal.reason;
+  }
+  if (thrown instanceof PulseError) return thrown;
+  if (thrown instanceof CommanderError) {
+    const [message, ...rest] = thrown.message.replace(/^error: /, '').split('\n');
+    const suggestion = rest.join(' ').match(/Did you mean (.+)\?/)?.[1];
+    return new PulseError('usage', message ?? 'the command line is not understood', {
+      ...(suggestion !== undefined && { hint: `did you mean ${suggestion}? All commands: pulse-migrate --help` }),
+    });
+  }
+  const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  return new PulseError('bug', message, { cause: thrown });
+}
+
+function cleanEvent<Event extends object>(event: Event, clean: (text: string) => string): Event {
+  return Object.fromEntries(
+    Object.entries(event).map(([key, value]) => [key, typeof value === 'string' ? clean(value) : value]),
+  ) as Event;
+}

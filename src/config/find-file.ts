@@ -1,0 +1,122 @@
+/** Finds the configuration file: in the current folder or by name, data only, never code, never a folder above. */
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { basename, extname, join, resolve } from 'node:path';
+import { type Problem, PulseError } from '../errors.ts';
+import { type FileNode, parseFile } from './file-node.ts';
+import { shownPath } from './shown-path.ts';
+
+export interface ConfigurationFile {
+  /** Absolute path. */
+  readonly path: string;
+  readonly shown: string;
+  readonly root: FileNode | null;
+  readonly problems: readonly Problem[];
+}
+
+const packageKey = 'pulse-migrate';
+const ownNames = ['.pulsemigraterc', '.pulsemigraterc.json', '.pulsemigraterc.yaml', '.pulsemigraterc.yml'];
+const codeFormats = new Set(['.js', '.cjs', '.mjs', '.jsx', '.ts', '.cts', '.mts', '.tsx']);
+
+const unreadable = (shown: string, why: string, cause: unknown): PulseError =>
+  new PulseError('config-invalid', `${shown} cannot be read: ${why}`, {
+    hint: `check that the file exists and that you may read it: ls -l ${shown}`,
+    location: { file: shown },
+    cause,
+  });
+
+function errorCode(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory',
+};
+
+/** The names that are there. cosmiconfig passes over a file it may not read, and the command would run with defaults. */
+async function ownFilesIn(directory: string): Promise<string[]> {
+  const present: string[] = [];
+  for (const name of ownNames) {
+    try {
+      await access(join(directory, name), constants.R_OK);
+      if (!(await stat(join(directory, name))).isFile()) throw unreadable(name, 'it is not a file', null);
+      present.push(name);
+    } catch (error) {
+      if (error instanceof PulseError) throw error;
+      if (errorCode(error) !== 'ENOENT')
+        throw unreadable(name, reasons[errorCode(error) ?? ''] ?? String(errorCode(error)), error);
+    }
+  }
+  return present;
+}
+
+async function explorer(shownFor: (path: string) => string) {
+  const { Explorer } = await import('cosmiconfig/dist/Explorer.js');
+  const read = async (path: string, text: string) => {
+    const content = text.replace(/^\uFEFF/, '');
+    if (!/^package\./.test(basename(path))) return parseFile(content, shownFor(path));
+    // A package.json that never names us is not ours to judge, whatever is wrong in it.
+    if (!content.includes(`"${packageKey}"`)) return {};
+    const { root, problems } = await parseFile(content, shownFor(path));
+    const entry = root?.kind === 'section' ? root.entries.find(({ name }) => name === packageKey) : undefined;
+    if (problems.length === 0 && entry === undefined) return {};
+    return { [packageKey]: { root: entry?.node ?? null, problems } };
+  };
+  return new Explorer({
+    moduleName: packageKey,
+    packageProp: packageKey,
+    searchPlaces: [...ownNames, 'package.json'],
+    ignoreEmptySearchPlaces: false,
+    searchStrategy: 'none',
+    cache: false,
+    loaders: { noExt: read, default: read, '.json': read, '.yaml': read, '.yml': read },
+    transform: (result) => result,
+    metaConfigFilePath: null,
+    mergeImportArrays: false,
+  });
+}
+
+function isParsed(config: unknown): config is { root: FileNode | null; problems: readonly Problem[] } {
+  return typeof config === 'object' && config !== null && 'root' in config && 'problems' in config;
+}
+
+/**
+ * The file named by `given` (a path from --config or PULSE_CONFIG, seen from `cwd`), or the one in `cwd`, or null.
+ * @throws {PulseError} `config-invalid` for a file that is missing, unreadable, code, or one of two.
+ */
+export async function findConfigurationFile(cwd: string, given: string | null): Promise<ConfigurationFile | null> {
+  const shownFor = (path: string) => shownPath(cwd, path);
+  if (given !== null && codeFormats.has(extname(given))) {
+    throw new PulseError(
+      'config-invalid',
+      `${given} is refused: a configuration is data, and this program runs no code from it`,
+      {
+        hint: 'write it as YAML or JSON: .pulsemigraterc, or a file that ends in .yaml, .yml or .json',
+      },
+    );
+  }
+  const present = given === null ? await ownFilesIn(cwd) : [];
+  if (present.length > 1) {
+    throw new PulseError('config-invalid', `there are two configuration files: ${present.join(' and ')}`, {
+      hint: `keep one of them, or name the one to use: --config ${present[0]}`,
+    });
+  }
+  const finder = await explorer(shownFor);
+  try {
+    const found = given === null ? await finder.search(cwd) : await finder.load(resolve(cwd, given));
+    if (found === null) {
+      if (given === null) return null;
+      throw new PulseError('config-invalid', `${given} has no key "${packageKey}"`, {
+        hint: `add the key "${packageKey}" to it, or name another file with --config`,
+      });
+    }
+    const parsed = isParsed(found.config) ? found.config : { root: null, problems: [] };
+    return { path: found.filepath, shown: shownFor(found.filepath), root: parsed.root, problems: parsed.problems };
+  } catch (error) {
+    const reason = reasons[errorCode(error) ?? ''];
+    if (given !== null && reason !== undefined) throw unreadable(given, reason, error);
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
+
+/** Where a value came from, as shown to people: `--dir`, `DATABASE_URL`, `.pulsemigraterc:3`, `default`. */
+export type Origin = string;
+
+export type DatabaseChoice =
+  | { readonly kind: 'embedded'; readonly origin: Origin }
+  | { readonly kind: 'server'; readonly parameters: ConnectionParameters; readonly origin: Origin };
+
+/** The resolved configuration: typed, complete, checked. Operations get the parts they need, never the file. */
+export interface Settings {
+  /** Absolute path of the folder of migrations, and the same as shown to people. */
+  readonly directory: string;
+  readonly directoryShown: string;
+  readonly order: 'number' | 'text' | null;
+  readonly requireDown: boolean;
+  readonly allowEmpty: boolean;
+  readonly transaction: 'strict' | 'auto';
+  readonly ledgerSchema: string;
+  readonly database: DatabaseChoice;
+  /** The name given with --env, or null. */
+  readonly environment: string | null;
+  readonly protected: boolean;
+  /** How long to wait for another run, milliseconds. */
+  readonly lockWaitMs: number;
+  readonly backup: {
+    /** `ask` asks a person, `require` wants a backup from a script too, `skip` trusts the operator's own. */
+    readonly policy: 'ask' | 'require' | 'skip';
+    /** Absolute path of the directory for dumps made by the tool. */
+    readonly directory: string | null;
+  };
+  readonly checks: {
+    /** Ids of checks whose failure is accepted. */
+    readonly skip: readonly string[];
+    /** A shell command whose output is the free bytes of the server's data disk. */
+    readonly freeSpaceCommand: string | null;
+  };
+  /** Where each value came from, for `--verbose` and for messages. */
+  readonly origins: Readonly<Record<string, Origin>>;
+  /** Path of the configuration file as shown, or null. */
+  readonly file: string | null;
+  /** What was ignored or deserves a word, though the command can go on: a password file others can read, for one. */
+  readonly warnings: readonly string[];
+}
+
+/** What the command line says; absent means not given, so that the file can win over defaults but not over flags. */
+export interface FlagInput {
+  readonly config?: string;
+  readonly env?: string;
+  readonly databaseUrl?: string;
+  readonly embedded?: boolean;
+  readonly dir?: string;
+  readonly lockWait?: string;
+  readonly skipCheck?: readonly string[];
+  readonly backup?: string;
+}
+
+/** The world as the configuration sees it: handed in, so that a test needs no process of its own. */
+export interface Surroundings {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly homeDirectory: string | null;
+  /** The operating system's name of the user, libpq's default for `user`. */
+  readonly userName: string | null;
+}

@@ -1,0 +1,105 @@
+import { closestName } from '../closest-name.ts';
+import { PulseError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
+import type { Check, CheckContext, Finding } from './check.ts';
+import { backup } from './checks/backup.ts';
+import { clientTools } from './checks/client-tools.ts';
+import { connection } from './checks/connection.ts';
+import { diskSpace } from './checks/disk-space.ts';
+import { ledgerAndFiles } from './checks/ledger-and-files.ts';
+import { pgcrypto } from './checks/pgcrypto.ts';
+import { prisma } from './checks/prisma.ts';
+import { readOnly } from './checks/read-only.ts';
+import { rights } from './checks/rights.ts';
+import { serverVersion } from './checks/server-version.ts';
+
+/** Every check, in the order they run and are shown. */
+export const checklist: readonly Check[] = [
+  connection,
+  serverVersion,
+  readOnly,
+  rights,
+  pgcrypto,
+  ledgerAndFiles,
+  diskSpace,
+  backup,
+  clientTools,
+  prisma,
+];
+
+/** One line of the answer. */
+export interface CheckResult extends Finding {
+  readonly id: string;
+  /** Named by the operator as a finding to go on with. */
+  readonly accepted: boolean;
+}
+
+export interface ChecklistOptions {
+  /** `up` runs what a run needs to know; `all` is the whole list. */
+  readonly only: 'up' | 'all';
+  /** Ids of checks whose finding is accepted; they still run, so that it is seen what was accepted. */
+  readonly skip: readonly string[];
+  readonly emit?: Emit;
+}
+
+/**
+ * Asks every question in order. What hinders a check from answering makes its outcome `unknown`, with the reason.
+ * @throws {PulseError} `usage` for an unknown id, `connection-lost`, `interrupted`; a bug is thrown as it is.
+ */
+export async function runChecklist(
+  context: CheckContext,
+  options: ChecklistOptions,
+  checks: readonly Check[] = checklist,
+): Promise<CheckResult[]> {
+  assertKnownChecks(options.skip, checks);
+  const results: CheckResult[] = [];
+  for (const check of checks) {
+    if (options.only === 'up' && !check.beforeUp) continue;
+    const finding = await find(check, context);
+    const accepted = finding.outcome !== 'ok' && options.skip.includes(check.id);
+    results.push({ id: check.id, ...finding, accepted });
+    options.emit?.({ type: 'check-finished', id: check.id, ...finding });
+  }
+  return results;
+}
+
+/**
+ * Refuses a misspelt id: a check that was to be skipped would fail, or worse, another would be missed for good.
+ * @throws {PulseError} `usage`.
+ */
+export function assertKnownChecks(ids: readonly string[], checks: readonly Check[] = checklist): void {
+  const known = checks.map((check) => check.id);
+  const unknown = ids.find((id) => !known.includes(id));
+  if (unknown === undefined) return;
+  const meant = closestName(unknown, known);
+  throw new PulseError('usage', `there is no check named "${unknown}"`, {
+    hint: `${meant === null ? '' : `did you mean ${meant}? `}the checks are: ${known.join(', ')}`,
+  });
+}
+
+async function find(check: Check, context: CheckContext): Promise<Finding> {
+  try {
+    return await check.run(context);
+  } catch (error) {
+    const reason = reasonOf(error);
+    if (reason === null) throw error;
+    return reason;
+  }
+}
+
+/** Why there is no answer, or null for what ends the whole list: a bug, a lost connection, a signal. */
+function reasonOf(error: unknown): Finding | null {
+  // query_canceled: the role or the database has a statement_timeout of its own.
+  if (error instanceof StatementError && error.sqlstate === '57014') {
+    return {
+      outcome: 'unknown',
+      message: `the server gave no answer in time: ${error.message}`,
+      hint: 'run pulse-migrate doctor again when the server is less busy',
+    };
+  }
+  const explained = explainOwnStatement(error, 'the check could not look');
+  if (!(explained instanceof PulseError) || explained.code === 'connection-lost' || explained.code === 'interrupted')
+    return null;
+  return { outcome: 'unknown', message: explained.message, hint: explained.hint };
+}

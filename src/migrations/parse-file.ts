@@ -1,0 +1,210 @@
+import { type Location, type Problem, PulseError } from '../errors.ts';
+import type { Direction } from '../events.ts';
+import { checksumOf } from './checksum.ts';
+import { decode } from './decode.ts';
+import { readDirectives } from './directives.ts';
+import type {
+  Directives,
+  FolderOptions,
+  FolderWarning,
+  MigrationFile,
+  Statement,
+  TextProblem,
+  TextRange,
+} from './migration.ts';
+import { locate } from './position.ts';
+import { splitStatements } from './splitter.ts';
+import { controlInNoTransactionFile, readTransactionControl } from './transaction-control.ts';
+import { type TransactionConflict, transactionConflicts } from './transaction-rules.ts';
+
+/** Which file a text is, and how strictly to take it. */
+export interface FileSource extends Pick<FolderOptions, 'allowEmpty' | 'transaction'> {
+  /** As shown to people. */
+  readonly path: string;
+  readonly direction: Direction;
+}
+
+/** A file taken apart. Only when `problems` is empty may `file` be run. */
+export interface ParsedFile {
+  readonly file: MigrationFile;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly FolderWarning[];
+}
+
+/** How many problems of one file are told at once. */
+const mostProblems = 20;
+
+/** A place in a text as errors show it. */
+export function locationAt(path: string, text: string, offset: number): Location {
+  const { line, column, excerpt, excerptColumn } = locate(text, offset);
+  return { file: path, line, column, excerpt, ...(excerptColumn > 1 && { excerptColumn }) };
+}
+
+/** Decodes and takes apart one file; bytes that are no text give a problem and no file. */
+export function parseMigrationBytes(bytes: Uint8Array, source: FileSource): ParsedFile | { readonly problem: Problem } {
+  const decoded = decode(bytes);
+  if ('text' in decoded) return parseMigrationText(decoded.text, source);
+  const { message, hint, line } = decoded.problem;
+  return { problem: { message, hint, location: { file: source.path, ...(line !== undefined && { line }) } } };
+}
+
+/**
+ * Takes apart the SQL that the ledger keeps of a migration whose file is gone or was changed. It was accepted once, so
+ * nothing is refused for being empty or for lacking a directive.
+ * @throws {PulseError} `ledger-mismatch` when the text cannot be read, which takes a damaged record.
+ */
+export function parseRecordedFile(path: string, text: string): MigrationFile {
+  const parsed = parseMigrationText(text, { path, direction: 'down', allowEmpty: true, transaction: 'auto' });
+  if (parsed.problems.length === 0) return parsed.file;
+  throw new PulseError('ledger-mismatch', `the SQL that the ledger recorded as ${path} cannot be read`, {
+    problems: parsed.problems,
+  });
+}
+
+/** Takes apart the text of one file. */
+export function parseMigrationText(text: string, source: FileSource): ParsedFile {
+  const split = splitStatements(text);
+  const { statements } = split;
+  const { directives, problems } = readDirectives(text, split.directiveComments, statements[0]?.start ?? text.length);
+  const found: TextProblem[] = [...split.problems, ...problems];
+  // A text that could not be cut to its end has no last statement, so nothing is said about its transaction.
+  const transaction =
+    split.problems.length === 0
+      ? readTransaction(text, statements, directives.noTransaction, source)
+      : { mode: 'transaction' as const, modes: null, ownTransaction: [], problems: [] };
+  found.push(...transaction.problems);
+  // Each one shown costs a walk through the text to count its lines.
+  const shown = found.sort((a, b) => a.offset - b.offset).slice(0, mostProblems);
+  return {
+    file: {
+      path: source.path,
+      text,
+      checksum: checksumOf(text),
+      directives,
+      statements,
+      mode: transaction.mode,
+      transactionModes: transaction.modes,
+      leftOut: leftOut(transaction.ownTransaction, split.metaCommands),
+    },
+    problems: [
+      ...contentProblems(text, statements.length, directives, source),
+      ...shown.map(({ offset, message, hint }) => ({ message, hint, location: locationAt(source.path, text, offset) })),
+    ],
+    warnings: fileWarnings(text, statements.length, split.metaCommands.length, directives, source).map((warning) => ({
+      path: source.path,
+      ...warning,
+    })),
+  };
+}
+
+function leftOut(...parts: readonly (readonly TextRange[])[]): readonly TextRange[] {
+  return parts
+    .flat()
+    .map(({ start, end }) => ({ start, end }))
+    .sort((a, b) => a.start - b.start);
+}
+
+interface TransactionOfFile {
+  readonly mode: MigrationFile['mode'];
+  readonly ownTransaction: readonly Statement[];
+  readonly modes: string | null;
+  readonly problems: readonly TextProblem[];
+}
+
+function readTransaction(
+  text: string,
+  statements: readonly Statement[],
+  noTransaction: boolean,
+  source: FileSource,
+): TransactionOfFile {
+  const conflicts = noTransaction ? [] : transactionConflicts(text, statements);
+  if (noTransaction || (conflicts.length > 0 && source.transaction === 'auto')) {
+    const problems = controlInNoTransactionFile(text, statements);
+    return { mode: 'no-transaction', modes: null, ownTransaction: [], problems };
+  }
+  const control = readTransactionControl(text, statements);
+  const problems = [...control.problems, ...conflictProblem(conflicts)];
+  return { mode: 'transaction', modes: control.modes, ownTransaction: control.ownTransaction, problems };
+}
+
+/** One problem for all conflicts of a file: one line is the cure of them all. */
+function conflictProblem([first, ...others]: readonly TransactionConflict[]): TextProblem[] {
+  if (!first) return [];
+  const more =
+    others.length > 0 ? ` (and ${others.length} more statement${others.length > 1 ? 's' : ''} of this file)` : '';
+  return [
+    {
+      offset: first.statement.start,
+      message: `${first.rule} cannot run in the transaction of its file${more}`,
+      hint: 'add this line at the top of the file: -- pulse: no-transaction',
+    },
+  ];
+}
+
+/** What is wrong with the file as a whole, at no line of it. */
+function contentProblems(
+  text: string,
+  statementCount: number,
+  directives: Directives,
+  source: FileSource,
+): readonly Problem[] {
+  const problems: Problem[] = [];
+  const location = { file: source.path };
+  if (directives.irreversible !== null && source.direction === 'up') {
+    problems.push({
+      location,
+      message: 'the directive irreversible stands in the file that applies the migration',
+      hint: `move the line to ${source.path.replace(/\.up\.sql$/, '.down.sql')}`,
+    });
+  }
+  if (statementCount > 0 || source.allowEmpty) return problems;
+  if (text === '') {
+    problems.push({
+      location,
+      message: 'the file is empty',
+      hint: 'write its SQL, or a comment that says why there is none, or set allowEmpty: true in the configuration',
+    });
+  } else if (source.direction === 'down' && directives.irreversible === null) {
+    problems.push({
+      location,
+      message: 'the file holds comments only, so nothing would be undone',
+      hint:
+        'write the SQL that undoes the migration, or this line with the reason: -- pulse: irreversible REASON ' +
+        '(allowEmpty: true in the configuration accepts a folder that has many of them)',
+    });
+  }
+  return problems;
+}
+
+function fileWarnings(
+  text: string,
+  statementCount: number,
+  metaCommandCount: number,
+  directives: Directives,
+  source: FileSource,
+): readonly Omit<FolderWarning, 'path'>[] {
+  const warnings: Omit<FolderWarning, 'path'>[] = [];
+  if (statementCount === 0 && directives.irreversible === null) {
+    const what = text === '' ? 'is empty' : 'holds comments only';
+    warnings.push({ message: `the file ${what}: it is recorded, and nothing runs` });
+  }
+  if (statementCount > 0 && directives.irreversible !== null && source.direction === 'down') {
+    warnings.push({
+      message: 'the file says that it is irreversible, so its statements never run',
+      hint: 'remove the statements, or the directive',
+    });
+  }
+  if (metaCommandCount > 0) {
+    warnings.push({
+      message: '\\restrict and \\unrestrict are commands of psql and are skipped',
+      hint: 'pg_dump writes them; the lines can be deleted',
+    });
+  }
+  if (/\r\n/.test(text) && /(?<!\r)\n/.test(text)) {
+    warnings.push({
+      message: 'the file mixes line ends (CRLF and LF), which a string over several lines would keep',
+      hint: 'save it with LF line ends; its checksum does not change',
+    });
+  }
+  return warnings;
+}

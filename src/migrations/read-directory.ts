@@ -1,0 +1,168 @@
+import type { Dirent } from 'node:fs';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { type Problem, PulseError } from '../errors.ts';
+import type { Direction } from '../events.ts';
+import { readFileName } from './file-name.ts';
+import type { FolderOptions, FolderWarning } from './migration.ts';
+
+/** A file of a migration as found on disk, its bytes not yet looked at. */
+export interface FoundFile {
+  readonly fileName: string;
+  /** As shown to people. */
+  readonly path: string;
+  readonly version: string;
+  readonly number: bigint;
+  readonly name: string;
+  readonly direction: Direction;
+  /** Null where the entry cannot be read; its problem is told, and its name still makes a pair. */
+  readonly bytes: Uint8Array | null;
+}
+
+/** Everything in a folder that matters, and what is wrong with its entries. */
+export interface DirectoryContent {
+  readonly files: readonly FoundFile[];
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly FolderWarning[];
+}
+
+/** Open files at a time: a folder of thousands must not run into the limit of 1,024 that many systems have. */
+const filesAtOnce = 64;
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : String(error);
+}
+
+const readFailures: Readonly<Record<string, string>> = {
+  EACCES: 'give the user that runs pulse-migrate the right to read it',
+  EPERM: 'give the user that runs pulse-migrate the right to read it',
+  ENOENT: 'it went away while the folder was read; run the command again',
+};
+
+/**
+ * Lists a folder.
+ * @throws {PulseError} `folder-invalid` when it is missing, is no folder, or cannot be read.
+ */
+export async function listDirectory(directory: string, shown: string): Promise<readonly Dirent[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'ENOENT') {
+      throw new PulseError('folder-invalid', `the folder of migrations ${shown} does not exist`, {
+        hint: 'create the first migration: pulse-migrate new NAME; or name the folder with --dir',
+        location: { file: shown },
+        cause: error,
+      });
+    }
+    if (code === 'ENOTDIR') {
+      throw new PulseError('folder-invalid', `${shown} is not a folder`, {
+        hint: 'name the folder of migrations with --dir',
+        location: { file: shown },
+      });
+    }
+    throw new PulseError('folder-invalid', `the folder of migrations ${shown} cannot be read (${code})`, {
+      hint: readFailures[code] ?? 'check the folder and run the command again',
+      location: { file: shown },
+      cause: error,
+    });
+  }
+}
+
+/** Versions that have a file in the folder, in no order; a folder that does not exist has none. Throws as `readFolder` does otherwise. */
+export async function listVersions(directory: string, shown: string): Promise<readonly string[]> {
+  try {
+    const names = (await listDirectory(directory, shown)).map((entry) => readFileName(entry.name));
+    return [...new Set(names.flatMap((name) => (name.kind === 'migration' ? [name.version] : [])))];
+  } catch (error) {
+    if (error instanceof PulseError && errorCode(error.cause) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Lists the folder once and reads every migration in it; throws only where the folder itself cannot be listed. */
+export async function readDirectory({
+  directory,
+  shown,
+}: Pick<FolderOptions, 'directory' | 'shown'>): Promise<DirectoryContent> {
+  const entries = await listDirectory(directory, shown);
+  const root = await realpath(directory);
+  const files: FoundFile[] = [];
+  const problems: Problem[] = [];
+  const warnings: FolderWarning[] = [];
+  for (let at = 0; at < entries.length; at += filesAtOnce) {
+    const batch = entries.slice(at, at + filesAtOnce).map((entry) => readEntry(entry, { directory, shown, root }));
+    for (const { file, problem, warning } of await Promise.all(batch)) {
+      if (file) files.push(file);
+      if (problem) problems.push(problem);
+      if (warning) warnings.push(warning);
+    }
+  }
+  return { files, problems, warnings };
+}
+
+interface Place {
+  readonly directory: string;
+  readonly shown: string;
+  /** The directory with all links followed. */
+  readonly root: string;
+}
+
+interface ReadEntry {
+  readonly file?: FoundFile;
+  readonly problem?: Problem;
+  readonly warning?: FolderWarning;
+}
+
+async function readEntry(entry: Dirent, place: Place): Promise<ReadEntry> {
+  const name = readFileName(entry.name);
+  const path = `${place.shown.replace(/\/$/, '')}/${entry.name}`;
+  const refused = (message: string, hint: string) => ({ problem: { message, hint, location: { file: path } } });
+  if (name.kind === 'not-sql') return {};
+  if (name.kind === 'other-sql') {
+    return {
+      warning: {
+        path,
+        message: 'an SQL file that is no migration: it is not run',
+        hint: 'a migration is named VERSION_NAME.up.sql; move other SQL out of the folder',
+      },
+    };
+  }
+  if (name.kind === 'problem') return refused(name.message, name.hint);
+  const absolute = join(place.directory, entry.name);
+  const { version, direction } = name;
+  const file = { fileName: entry.name, path, version, number: BigInt(version), name: name.name, direction };
+  const obstacle = await obstacleToReading(entry, absolute, place);
+  if (obstacle) return { file: { ...file, bytes: null }, ...refused(...obstacle) };
+  try {
+    return { file: { ...file, bytes: await readFile(absolute) } };
+  } catch (error) {
+    const code = errorCode(error);
+    const hint = readFailures[code] ?? 'check the file and run the command again';
+    return { file: { ...file, bytes: null }, ...refused(`the file cannot be read (${code})`, hint) };
+  }
+}
+
+/** Why an entry named like a migration is not to be opened: reading a named pipe would wait for ever, a link may lead anywhere. */
+async function obstacleToReading(
+  entry: Dirent,
+  absolute: string,
+  { root }: Place,
+): Promise<[message: string, hint: string] | null> {
+  if (entry.isFile()) return null;
+  if (entry.isDirectory()) return ['a folder has the name of a migration', 'move it out of the folder, or rename it'];
+  if (!entry.isSymbolicLink())
+    return ['what has the name of a migration is not a file', 'replace it by a regular file'];
+  try {
+    const target = await realpath(absolute);
+    if (!target.startsWith(root.endsWith(sep) ? root : root + sep)) {
+      return ['the link leads out of the folder of migrations', 'put the file itself into the folder'];
+    }
+    if (!(await stat(target)).isFile())
+      return ['the link does not lead to a file', 'put the file itself into the folder'];
+    return null;
+  } catch (error) {
+    return [`the link leads nowhere (${errorCode(error)})`, 'put the file itself into the folder, or remove the link'];
+  }
+}

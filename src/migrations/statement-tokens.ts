@@ -1,0 +1,44 @@
+import { Lexer } from './lexer.ts';
+import { foldKeyword } from './splitter.ts';
+
+/** The tokens of one statement's text without white space and comments; unquoted words in upper case, all else as written. */
+export function statementTokens(sql: string): readonly string[] {
+  const tokens: string[] = [];
+  const lexer = new Lexer(sql);
+  while (lexer.next()) {
+    if (lexer.kind === 'space' || lexer.kind === 'line-comment' || lexer.kind === 'block-comment') continue;
+    const token = sql.slice(lexer.start, lexer.end);
+    tokens.push(lexer.kind === 'word' ? foldKeyword(token) : token);
+  }
+  return tokens;
+}
+
+/** The options of the first parenthesised list at or after `from`: `WITH (connect = false, x)` gives connect → FALSE, x → ''. */
+export function parenthesisedOptions(tokens: readonly string[], from: number): ReadonlyMap<string, string> {
+  const options = new Map<string, string>();
+  const open = tokens.indexOf('(', from);
+  if (open < 0) return options;
+  let option: string[] = [];
+  for (const token of tokens.slice(open + 1)) {
+    if (token !== ',' && token !== ')') {
+      option.push(token);
+      continue;
+    }
+    const [name, ...value] = option.filter((part) => part !== '=');
+    if (name !== undefined) options.set(foldKeyword(unquoted(name)), foldKeyword(unquoted(value.join(' '))));
+    if (token === ')') break;
+    option = [];
+  }
+  return options;
+}
+
+function unquoted(token: string): string {
+  return /^(['"]).*\1$/s.test(token) ? token.slice(1, -1) : token;
+}
+
+/** A boolean option as the server reads it: absent takes `otherwise`, a bare name is on. */
+export function isOn(options: ReadonlyMap<string, string>, name: string, otherwise: boolean): boolean {
+  const value = options.get(name);
+  if (value === undefined) return otherwise;
+  return !['FALSE', 'OFF', '0'].includes(value);
+}

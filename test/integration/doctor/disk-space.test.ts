@@ -1,0 +1,95 @@
+import { expect } from 'vitest';
+import { diskSpace } from '../../../src/doctor/checks/disk-space.ts';
+import { estimateNeed, totalNeed } from '../../../src/doctor/disk/need.ts';
+import { findDataDirectory } from '../../../src/doctor/disk/places.ts';
+import type { Session } from '../../../src/postgres/session.ts';
+import { Sql } from '../../../src/postgres/sql.ts';
+import { openSession } from '../../support/open-session.ts';
+import { startServer } from '../../support/server.ts';
+import { contextOf, pendingMigration } from './context.ts';
+import { test } from './plain-role.ts';
+
+const mebibyte = 1024 * 1024;
+
+test('a server whose data directory lies here is measured on its own disk', async () => {
+  await using server = await startServer();
+  await using session = await openSession(server.url);
+  expect(await findDataDirectory(session)).toEqual({ path: server.dataDirectory });
+  const finding = await diskSpace.run(contextOf(session));
+  expect(finding.message).toContain(`free for 128 MB on ${server.dataDirectory}`);
+  expect(finding.outcome).toBe('ok');
+});
+
+/** A session whose server says something else about itself, as one behind a forwarded port would. */
+function elsewhere(session: Session, change: readonly [from: string, to: string]): Session {
+  return { ...session, rows: (statement) => session.rows(new Sql(statement.text.replace(...change))) };
+}
+
+test('a server elsewhere is not mistaken for the one whose files lie here', async () => {
+  await using server = await startServer();
+  await using session = await openSession(server.url);
+  const changes: ReadonlyArray<readonly [string, string]> = [
+    ['c.system_identifier::', '(c.system_identifier + 1)::'],
+    ["current_setting('port')::pg_catalog.int4", "current_setting('port')::pg_catalog.int4 + 1"],
+    ['pg_catalog.pg_postmaster_start_time()', "(pg_catalog.pg_postmaster_start_time() + interval '1 hour')"],
+    ['pg_catalog.inet_server_addr()', "inet '192.0.2.1'"],
+    ['SELECT s.setting FROM', "SELECT s.setting || '/gone' FROM"],
+    ['pg_catalog.pg_backend_pid()', '1'],
+  ];
+  for (const change of changes) {
+    const found = await findDataDirectory(elsewhere(session, change));
+    expect(found, change[0]).toHaveProperty('reason');
+  }
+});
+
+test('a role that may not ask for the data directory gets no green answer, but the need and two ways out', async ({
+  plainRole,
+}) => {
+  const finding = await diskSpace.run(contextOf(await openSession(plainRole.url)));
+  expect(finding.outcome).toBe('unknown');
+  expect(finding.message).toContain('about 128 MB needed');
+  expect(finding.hint).toMatch(/pg_read_all_settings.*checks\.freeSpaceCommand/);
+});
+
+test.for([
+  ['prints enough', 'echo 999999999999', 'ok', /931 GB free/],
+  ['prints too little', 'echo 1000', 'failure', /1000 bytes free/],
+  ['prints something else', 'echo 12G', 'unknown', /printed "12G"/],
+  ['prints nothing', 'true', 'unknown', /printed ""/],
+  ['fails', 'echo 999999999999; echo no route >&2; exit 4', 'unknown', /exit code 4: no route/],
+] as const)(
+  'a free-space command that %s leads to its own answer',
+  async ([, command, outcome, message], { plainRole }) => {
+    const finding = await diskSpace.run(contextOf(await openSession(plainRole.url), { freeSpaceCommand: command }));
+    expect(finding.outcome).toBe(outcome);
+    expect(finding.message).toMatch(message);
+  },
+);
+
+test('the need grows with the text and with each table that is rewritten, partitions and indexes included', async ({
+  database,
+}) => {
+  await database.admin(`
+    CREATE TABLE "Big" (id int, pad text) PARTITION BY RANGE (id);
+    CREATE TABLE part PARTITION OF "Big" FOR VALUES FROM (0) TO (100000);
+    CREATE INDEX ON "Big" (id);
+    INSERT INTO "Big" SELECT g, repeat('x', 100) FROM generate_series(1, 5000) AS g;
+    CREATE TABLE untouched AS SELECT * FROM "Big"`);
+  const [row] = await database.admin<{ bytes: string }>("SELECT pg_total_relation_size('part')::text AS bytes");
+  const size = Number(row?.bytes);
+  expect(size).toBeGreaterThan(500_000);
+  const session = await openSession(database.url);
+  const base = 2 * 64 * mebibyte;
+  const needOf = async (sql: string) => {
+    const need = await estimateNeed(session, [pendingMigration(sql)]);
+    return { extra: totalNeed(need) - base - 6 * sql.length, tables: need.tables };
+  };
+  expect(await needOf('ALTER TABLE untouched ADD COLUMN c int')).toEqual({ extra: 0, tables: [] });
+  expect(await needOf('ALTER TABLE "Big" ALTER COLUMN id TYPE bigint')).toEqual({
+    extra: 3 * size,
+    tables: [{ name: '"Big"', bytes: size }],
+  });
+  expect((await needOf('UPDATE public."Big" SET pad = NULL')).extra).toBe(5 * size);
+  expect((await needOf('UPDATE part SET pad = NULL; VACUUM FULL part')).extra).toBe(5 * size);
+  expect(await needOf('ALTER TABLE no_such_table ALTER COLUMN id TYPE bigint')).toEqual({ extra: 0, tables: [] });
+});

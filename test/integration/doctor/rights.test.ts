@@ -1,0 +1,49 @@
+import { expect } from 'vitest';
+import { rights } from '../../../src/doctor/checks/rights.ts';
+import { installLedger } from '../../../src/ledger/install.ts';
+import { readLedger } from '../../../src/ledger/read.ts';
+import { openSession } from '../../support/open-session.ts';
+import { contextOf, pendingMigration } from './context.ts';
+import { test } from './plain-role.ts';
+
+test('a superuser has every right', async ({ database }) => {
+  const session = await openSession(database.url);
+  expect(await rights.run(contextOf(session, { pending: [pendingMigration('CREATE TABLE t ()')] }))).toMatchObject({
+    outcome: 'ok',
+  });
+});
+
+test('a role that may only connect is told every GRANT, and running them is enough', async ({
+  database,
+  plainRole,
+}) => {
+  const context = contextOf(await openSession(plainRole.url), { pending: [pendingMigration('CREATE TABLE t ()')] });
+  const finding = await rights.run(context);
+  expect(finding.outcome).toBe('failure');
+  expect(finding.message).toContain(`CREATE on database ${database.name}`);
+  expect(finding.message).toContain('CREATE on schema public');
+  expect(finding.hint).toContain(`"${plainRole.name}"`);
+  await database.admin(finding.hint ?? '');
+  expect(await rights.run(context)).toMatchObject({ outcome: 'ok' });
+});
+
+test('a schema that no pending migration creates in needs no right', async ({ database, plainRole }) => {
+  await database.admin(`GRANT CREATE ON DATABASE "${database.name}" TO "${plainRole.name}"`);
+  const pending = [pendingMigration('ALTER TABLE t ADD c int')];
+  expect(await rights.run(contextOf(await openSession(plainRole.url), { pending }))).toMatchObject({ outcome: 'ok' });
+});
+
+test('a ledger of another role is opened by the GRANTs that are told', async ({ database, plainRole }) => {
+  const admin = await openSession(database.url);
+  await installLedger(admin, 'pulse_migrate', '0.0.0', async () => undefined);
+  const ledger = await readLedger(admin, 'pulse_migrate');
+  const context = contextOf(await openSession(plainRole.url), { ledger });
+  const finding = await rights.run(context);
+  expect(finding).toMatchObject({
+    outcome: 'failure',
+    message: expect.stringContaining('INSERT on pulse_migrate.ledger'),
+  });
+  expect(finding.message).toContain('USAGE on schema pulse_migrate');
+  await database.admin(finding.hint ?? '');
+  expect(await rights.run(context)).toMatchObject({ outcome: 'ok' });
+});

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { programRunner, startProgram } from '../../src/programs.ts';
+
+const run = programRunner({ PATH: process.env['PATH'], GIVEN: 'base' });
+
+test('a program that is not there ends with 127, as in a shell', async () => {
+  expect(await run('no-such-program-anywhere', [])).toMatchObject({ exitCode: 127, stdout: '' });
+});
+
+test('output, exit code and the environment handed in come together', async () => {
+  expect(await run('echo "$GIVEN $MORE"; echo oops >&2; exit 3', [], { shell: true, env: { MORE: 'more' } })).toEqual({
+    exitCode: 3,
+    stdout: 'base more\n',
+    stderr: 'oops\n',
+  });
+});
+
+test('a command that outlasts its time is ended with the programs it started itself', async () => {
+  const { exitCode, stderr } = await run('sleep 600 & sleep 600', [], { shell: true, timeoutMs: 50 });
+  expect(exitCode).toBe(124);
+  expect(stderr).toContain('50 ms');
+});
+
+test('an abort ends a running program and says by which signal', async () => {
+  const abort = new AbortController();
+  const { ended } = startProgram('sleep', ['600'], {
+    env: { PATH: process.env['PATH'] },
+    stdio: 'ignore',
+    signal: abort.signal,
+  });
+  abort.abort();
+  expect(await ended).toMatchObject({ exitCode: null, signal: 'SIGTERM' });
+});
