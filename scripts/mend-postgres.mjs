@@ -4,6 +4,11 @@
  */
 const mends = [
   {
+    defect: 'how many statements of a message were done before one failed is not told, though the server says it',
+    from: '  function CommandComplete(x) {\n    rows = 0\n',
+    to: '  function CommandComplete(x) {\n    rows = 0\n    query && (query.completed = (query.completed || 0) + 1)\n',
+  },
+  {
     defect: 'a write that was put off by setImmediate meets a socket that is gone: uncaught TypeError, process dead',
     from: '    const x = socket.write(chunk, fn)\n    nextWriteTimer',
     to: '    if (!socket) { nextWriteTimer !== null && clearImmediate(nextWriteTimer); chunk = nextWriteTimer = null; return false }\n    const x = socket.write(chunk, fn)\n    nextWriteTimer',

@@ -175,6 +175,8 @@ export interface PulseErrorOptions {
   readonly result?: unknown;
   /** Overrides the exit code of the catalogue (signals). */
   readonly exitCode?: number;
+  /** The same as `result` for a person, one sentence a line: what is applied now, what was rolled back, what did not run. */
+  readonly now?: readonly string[];
   readonly cause?: unknown;
 }
 
@@ -187,6 +189,7 @@ export class PulseError extends Error {
   readonly server: ServerReport | undefined;
   readonly result: unknown;
   readonly exitCode: number;
+  readonly now: readonly string[];
 
   constructor(code: ErrorCode, message: string, options: PulseErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -198,10 +201,11 @@ export class PulseError extends Error {
     this.server = options.server;
     this.result = options.result;
     this.exitCode = options.exitCode ?? catalogue[code].exitCode;
+    this.now = options.now ?? [];
   }
 
   /** The same failure with what is true now attached, as the caller further out knows it. */
-  withResult(result: unknown): PulseError {
+  withResult(result: unknown, now: readonly string[] = this.now): PulseError {
     return new PulseError(this.code, this.message, {
       hint: this.hint,
       ...(this.location && { location: this.location }),
@@ -209,6 +213,7 @@ export class PulseError extends Error {
       ...(this.server && { server: this.server }),
       result,
       exitCode: this.exitCode,
+      now,
       cause: this.cause,
     });
   }

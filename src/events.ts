@@ -5,15 +5,53 @@
 export type Direction = 'up' | 'down';
 
 export type ProgressEvent =
-  | { readonly type: 'migration-started'; readonly version: string; readonly name: string; readonly direction: Direction; readonly index: number; readonly total: number }
-  | { readonly type: 'migration-finished'; readonly version: string; readonly name: string; readonly direction: Direction; readonly index: number; readonly total: number; readonly durationMs: number }
-  | { readonly type: 'statement-finished'; readonly version: string; readonly statement: number; readonly statements: number; readonly resumed: boolean }
+  | {
+      readonly type: 'migration-started';
+      readonly version: string;
+      readonly name: string;
+      readonly direction: Direction;
+      readonly index: number;
+      readonly total: number;
+    }
+  | {
+      readonly type: 'migration-finished';
+      readonly version: string;
+      readonly name: string;
+      readonly direction: Direction;
+      readonly index: number;
+      readonly total: number;
+      readonly durationMs: number;
+    }
+  | {
+      readonly type: 'statement-finished';
+      readonly version: string;
+      readonly statement: number;
+      readonly statements: number;
+      readonly resumed: boolean;
+    }
   | { readonly type: 'server-notice'; readonly severity: string; readonly message: string }
   | { readonly type: 'lease-waiting'; readonly holder: string; readonly waitedMs: number; readonly limitMs: number }
-  | { readonly type: 'check-finished'; readonly id: string; readonly outcome: 'ok' | 'warning' | 'failure' | 'unknown'; readonly message: string; readonly hint: string | null }
+  | {
+      readonly type: 'check-finished';
+      readonly id: string;
+      readonly outcome: 'ok' | 'warning' | 'failure' | 'unknown';
+      readonly message: string;
+      readonly hint: string | null;
+    }
   | { readonly type: 'backup-started'; readonly path: string; readonly databaseBytes: number }
-  | { readonly type: 'backup-progress'; readonly phase: 'write' | 'read-back'; readonly bytes: number; readonly totalBytes: number | null }
-  | { readonly type: 'backup-finished'; readonly path: string; readonly bytes: number; readonly sha256: string; readonly durationMs: number }
+  | {
+      readonly type: 'backup-progress';
+      readonly phase: 'write' | 'read-back';
+      readonly bytes: number;
+      readonly totalBytes: number | null;
+    }
+  | {
+      readonly type: 'backup-finished';
+      readonly path: string;
+      readonly bytes: number;
+      readonly sha256: string;
+      readonly durationMs: number;
+    }
   | { readonly type: 'embedded-starting'; readonly version: string; readonly fresh: boolean }
   | { readonly type: 'embedded-started'; readonly version: string; readonly directory: string }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string };

@@ -1,7 +1,7 @@
 /** The public API: operations that return plain data, the types they speak in, and the one error. */
 
-export type { FlagInput, Settings, Surroundings } from './config/settings.ts';
 export { loadSettings } from './config/load.ts';
+export type { FlagInput, Settings, Surroundings } from './config/settings.ts';
 export { catalogue, type ErrorCode, type Location, type Problem, PulseError } from './errors.ts';
 export type { Emit, ProgressEvent } from './events.ts';
 export type { Actor, AppliedMigration, LedgerRow, LedgerState } from './ledger/ledger.ts';

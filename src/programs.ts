@@ -1,5 +1,6 @@
 /** Programs of the operating system: the clients of PostgreSQL and the operator's own commands. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { kill as sendSignal } from 'node:process';
 
 /**
  * Runs a program and gives its output; handed in, so that a check can be tried with another program. Never rejects:
@@ -13,7 +14,7 @@ export type RunProgram = (
 ) => Promise<ProgramOutput>;
 
 /** What a program said, and how it ended. */
-export interface ProgramOutput {
+interface ProgramOutput {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -94,7 +95,7 @@ export function programRunner(environment: Readonly<Record<string, string | unde
 function killGroup(child: ChildProcess): void {
   if (child.pid === undefined) return;
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    sendSignal(-child.pid, 'SIGKILL');
   } catch {
     // It ended by itself between the deadline and now.
   }

@@ -50,7 +50,7 @@ export type BackupProof =
   | { readonly proof: 'answered'; readonly by: '--yes' | 'person' };
 
 /** One answer a person can choose. */
-export interface Choice<Id extends string> {
+interface Choice<Id extends string> {
   readonly id: Id;
   readonly label: string;
 }

@@ -58,13 +58,18 @@ export async function readBack(
   }
   if (ended.status === 'rejected') throw ended.reason;
   if (ended.value.exitCode !== 0) throw damaged(path, explain(ended.value));
-  if (written.status === 'rejected') {
-    // pg_restore was content before the end of the file: what follows is not part of the dump.
-    if ((written.reason as { code?: unknown } | null)?.code === 'EPIPE')
-      throw damaged(path, 'something follows the end of the dump');
-    throw written.reason;
+  // A broken pipe alone says nothing: pg_restore ends at the last block, without waiting for the end of its input.
+  if (bytes < totalBytes) {
+    if (written.status === 'rejected' && !brokenPipe.has(String(codeOf(written.reason)))) throw written.reason;
+    throw damaged(path, 'something follows the end of the dump');
   }
   return { bytes, sha256: hash.digest('hex') };
+}
+
+const brokenPipe = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED']);
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null)?.code;
 }
 
 function damaged(path: string, reason: string): PulseError {

@@ -39,6 +39,8 @@ export interface Backup {
 }
 
 const progressEveryMs = 500;
+/** pg_dump reads every table, and would wait for ever behind a lock that somebody forgot. */
+const lockWaitMs = 60_000;
 
 /**
  * Dumps the database with `pg_dump -Fc` and reads the dump back in full through pg_restore. The file has its final
@@ -94,14 +96,20 @@ export function dumpName(database: string, at: Date): string {
 async function createPartial(directory: string, path: string, partial: string): Promise<FileHandle> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const file = await open(partial, 'wx', 0o600);
-    if (!(await exists(path))) return file;
-    await file.close();
-    await rm(partial, { force: true });
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw fileFailure(error, directory);
+    throw fileFailure(error, directory);
   }
-  throw new PulseError('backup-failed', `a backup of the same second is there already: ${path}`, {
+  const file = await open(partial, 'wx', 0o600).catch((error: unknown) => {
+    throw codeOf(error) === 'EEXIST' ? alreadyThere(path) : fileFailure(error, directory);
+  });
+  if (!(await exists(path))) return file;
+  await file.close();
+  await rm(partial, { force: true });
+  throw alreadyThere(path);
+}
+
+function alreadyThere(path: string): PulseError {
+  return new PulseError('backup-failed', `a backup of the same second is there already: ${path}`, {
     hint: 'run the command again',
   });
 }
@@ -126,7 +134,7 @@ interface Dump {
  */
 async function dump(dependencies: BackupDependencies, { file, program, env, request }: Dump): Promise<void> {
   const { signal, emit, sleep } = dependencies;
-  const { ended } = startProgram(program, ['--format=custom', '--no-password'], {
+  const { ended } = startProgram(program, ['--format=custom', '--no-password', `--lock-wait-timeout=${lockWaitMs}`], {
     env,
     signal,
     stdio: ['ignore', file.fd, 'pipe'],
@@ -151,6 +159,8 @@ function hintFor(said: string, directory: string): string {
   if (/No space left on device|Disk quota exceeded/.test(said)) {
     return `free space in ${directory}, or name another directory with --backup DIR`;
   }
+  if (/lock timeout/.test(said))
+    return 'wait for the session that holds the lock (pg_stat_activity), then run the command again';
   if (/permission denied/i.test(said)) {
     return 'back up as a role that may read everything (GRANT pg_read_all_data TO it), or make the backup yourself and add --backup-done';
   }

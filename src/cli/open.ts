@@ -1,3 +1,4 @@
+import { secretsOf } from '../config/redact.ts';
 import type { Settings } from '../config/settings.ts';
 import { PulseError } from '../errors.ts';
 import type { Folder } from '../migrations/migration.ts';
@@ -18,19 +19,14 @@ export async function openSettings(invocation: Invocation): Promise<Settings> {
     homeDirectory: runtime.homeDirectory,
     userName: runtime.userName,
   });
-  if (settings.database.kind === 'server') rememberSecrets(settings.database.parameters, secrets);
+  if (settings.database.kind === 'server') {
+    for (const secret of secretsOf(settings.database.parameters)) secrets.add(secret);
+  }
   for (const message of settings.warnings) progress.emit({ type: 'warning', message });
   if (global.verbose && !global.json) {
     for (const [key, origin] of Object.entries(settings.origins)) runtime.stderr.write(`${key}: ${origin}\n`);
   }
   return settings;
-}
-
-function rememberSecrets(parameters: ConnectionParameters, secrets: Set<string>): void {
-  for (const { password } of parameters.hosts)
-    if (password !== null && password.reveal() !== '') secrets.add(password.reveal());
-  if (parameters.sslpassword !== null && parameters.sslpassword.reveal() !== '')
-    secrets.add(parameters.sslpassword.reveal());
 }
 
 /** Reads the folder, before the first connection, and tells its warnings. */

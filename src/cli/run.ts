@@ -121,7 +121,7 @@ function asPulseError(thrown: unknown, runtime: Runtime): PulseError {
   if (runtime.signal.aborted && runtime.signal.reason instanceof PulseError) {
     // What the command knows about its state goes with the interruption.
     return thrown instanceof PulseError && thrown.result !== undefined
-      ? runtime.signal.reason.withResult(thrown.result)
+      ? runtime.signal.reason.withResult(thrown.result, thrown.now)
       : runtime.signal.reason;
   }
   if (thrown instanceof PulseError) return thrown;

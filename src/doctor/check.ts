@@ -3,7 +3,7 @@ import type { Folder, Migration } from '../migrations/migration.ts';
 import type { Session } from '../postgres/session.ts';
 import type { RunProgram } from '../programs.ts';
 
-export type Outcome = 'ok' | 'warning' | 'failure' | 'unknown';
+type Outcome = 'ok' | 'warning' | 'failure' | 'unknown';
 
 /** What a check found. `unknown` says why in its message; it is never a guess. */
 export interface Finding {

@@ -1,7 +1,7 @@
 import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
-import { layoutStatements, layoutVersion } from './layout.ts';
+import { layoutStatements, layoutVersion, schemaStatement } from './layout.ts';
 import { readLedger } from './read.ts';
 
 /** Serialises installation; the number is arbitrary and only ever held inside one short transaction. */
@@ -47,6 +47,7 @@ async function installOnce(session: Session, schema: string, from: number, toolV
       await session.run('ROLLBACK');
       return false;
     }
+    if (from === 0) await createSchema(session, schema);
     for (const statement of layoutStatements(schema, from, toolVersion)) await session.run(statement.sql.text);
     await session.run('COMMIT');
     return true;
@@ -54,4 +55,12 @@ async function installOnce(session: Session, schema: string, from: number, toolV
     await session.run('ROLLBACK').catch(() => {});
     throw error;
   }
+}
+
+/** IF NOT EXISTS wants the right to create even where nothing is created; a DBA may have made the schema for us. */
+async function createSchema(session: Session, schema: string): Promise<void> {
+  const [row] = await session.rows<{ present: boolean }>(
+    sql`SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = ${schema}) AS present`,
+  );
+  if (row?.present !== true) await session.run(schemaStatement(schema).sql.text);
 }

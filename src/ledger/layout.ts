@@ -9,15 +9,19 @@ export interface LayoutStatement {
   readonly sql: Sql;
 }
 
+/** Comes before the first layout, unless the schema is there already. */
+export function schemaStatement(schema: string): LayoutStatement {
+  return {
+    purpose: 'the schema of the tool, so that a migration may even drop schema public',
+    sql: sql`CREATE SCHEMA ${ident(schema)}`,
+  };
+}
+
 type Layout = (schema: string) => readonly LayoutStatement[];
 
 const first: Layout = (schema) => {
   const table = (name: string) => ident(schema, name);
   return [
-    {
-      purpose: 'the schema of the tool, so that a migration may even drop schema public',
-      sql: sql`CREATE SCHEMA IF NOT EXISTS ${ident(schema)}`,
-    },
     {
       purpose: 'which layouts were installed, when and by which version of the tool',
       sql: sql`CREATE TABLE ${table('layout')} (
@@ -126,7 +130,6 @@ $$`,
   FOR EACH STATEMENT EXECUTE FUNCTION ${table('refuse_change')}()`,
     },
     ...comments(schema),
-    { purpose: 'the layout is complete', sql: sql`REVOKE ALL ON SCHEMA ${ident(schema)} FROM PUBLIC` },
   ];
 };
 

@@ -64,7 +64,8 @@ function readOne(
   seen: Set<string>,
 ): { message: string; hint: string } | null {
   const written = text.slice(comment.start, comment.end);
-  const [, name = '', value = ''] = /pulse:\s*(\S*)\s*([^]*?)\s*$/.exec(written) ?? [];
+  const [, name = '', rest = ''] = /pulse:\s*(\S*)(.*)/s.exec(written) ?? [];
+  const value = rest.trim();
   if (written.startsWith('/*')) {
     return { message: 'a directive inside /* */ does not count', hint: 'write it as a line: -- pulse: no-transaction' };
   }

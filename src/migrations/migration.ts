@@ -1,6 +1,6 @@
 /** What a folder of migrations is made of, once read, decoded, hashed and parsed. Plain data: nothing here does anything. */
 
-export type TransactionMode = 'transaction' | 'no-transaction';
+type TransactionMode = 'transaction' | 'no-transaction';
 
 /** A part of a text, as UTF-16 offsets: `start` is its first character, `end` one past its last. */
 export interface TextRange {

@@ -17,7 +17,7 @@ const longestName = 100;
  * A name of a-z, 0-9 and _ from what was typed: `Add User-Index` becomes add_user_index, accents are dropped.
  * @throws {PulseError} `usage` when nothing is left, for a path, and for more than 100 characters.
  */
-export function migrationName(typed: string): string {
+function migrationName(typed: string): string {
   if (/[/\\\0]|\.\./.test(typed)) {
     throw new PulseError('usage', `"${typed}" is a path, not a name for a migration`, {
       hint: 'give words only, for example: pulse-migrate new add_reading_index; the folder is chosen with --dir',

@@ -43,7 +43,7 @@ const readFailures: Readonly<Record<string, string>> = {
  * Lists a folder.
  * @throws {PulseError} `folder-invalid` when it is missing, is no folder, or cannot be read.
  */
-export async function listDirectory(directory: string, shown: string): Promise<readonly Dirent[]> {
+async function listDirectory(directory: string, shown: string): Promise<readonly Dirent[]> {
   try {
     const entries = await readdir(directory, { withFileTypes: true });
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));

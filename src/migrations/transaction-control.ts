@@ -11,7 +11,7 @@ export interface TransactionControl {
 }
 
 /** True for a statement that begins or ends a transaction. Savepoints do neither. */
-export function isTransactionControl(statement: Statement): boolean {
+function isTransactionControl(statement: Statement): boolean {
   const [first, second, third] = statement.keywords;
   switch (first) {
     case 'BEGIN':

@@ -5,7 +5,7 @@ import type { ConnectionParameters, HostParameters } from './connection-paramete
 import { openWire, type Wire } from './driver.ts';
 import { StatementError, serverReport } from './errors.ts';
 import type { ServerNotice, Session } from './session.ts';
-import { type Attempt, connectionAttempts, openSocket } from './socket.ts';
+import { type Attempt, connectionAttempts, nextAttempt, type OpenedSocket, openSocket } from './socket.ts';
 
 export interface ConnectOptions {
   readonly onNotice?: (notice: ServerNotice) => void;
@@ -18,24 +18,14 @@ export interface ConnectOptions {
 export async function connect(parameters: ConnectionParameters, options: ConnectOptions = {}): Promise<Session> {
   const attempts = connectionAttempts(parameters);
   const failures: unknown[] = [];
-  for (const [index, attempt] of attempts.entries()) {
-    try {
-      const session = await openSession(attempt, parameters, options);
-      if (await serves(session, parameters)) return session;
-      await session.close();
-      failures.push(
-        new PulseError(
-          'connection-failed',
-          `${target(attempt.host, parameters)} is not a ${parameters.targetSessionAttrs} server`,
-          {
-            hint: 'connect to another host, or change target_session_attrs',
-          },
-        ),
-      );
-    } catch (error) {
-      failures.push(error);
-      if (!mayTryNext(error, attempt, attempts[index + 1])) break;
-    }
+  let index: number | null = 0;
+  while (index !== null) {
+    const attempt = attempts[index];
+    if (attempt === undefined) break;
+    const tried = await tryAttempt(attempt, parameters, options);
+    if ('session' in tried) return tried.session;
+    failures.push(tried.failure);
+    index = tried.encrypted === 'hopeless' ? null : nextAttempt(attempts, index, tried.encrypted);
   }
   // A server that answered and refused says more than one that could not be reached.
   throw (
@@ -43,19 +33,37 @@ export async function connect(parameters: ConnectionParameters, options: Connect
   );
 }
 
-/** After a refusal by the server itself only the other kind of encryption on the same host is worth a try (libpq). */
-function mayTryNext(error: unknown, attempt: Attempt, next: Attempt | undefined): boolean {
-  if (next === undefined || !(error instanceof PulseError)) return false;
-  if (error.code === 'connection-failed') return true;
-  return next.host === attempt.host && error.server?.sqlstate === '28000';
+/** `encrypted` says where to go on: the kind that the server refused, or null for another host. */
+type Tried =
+  | { readonly session: Session }
+  | { readonly failure: unknown; readonly encrypted: boolean | null | 'hopeless' };
+
+async function tryAttempt(attempt: Attempt, parameters: ConnectionParameters, options: ConnectOptions): Promise<Tried> {
+  let opened: OpenedSocket;
+  try {
+    opened = await openSocket(attempt.host, parameters, attempt);
+  } catch (failure) {
+    return { failure, encrypted: null };
+  }
+  try {
+    const session = await openSession(opened, attempt, parameters, options);
+    if (await serves(session, parameters)) return { session };
+    await session.close();
+    const message = `${target(attempt.host, parameters)} is not a ${parameters.targetSessionAttrs} server`;
+    const hint = 'connect to another host, or change target_session_attrs';
+    return { failure: new PulseError('connection-failed', message, { hint }), encrypted: null };
+  } catch (failure) {
+    if (!(failure instanceof PulseError)) return { failure, encrypted: 'hopeless' };
+    return { failure, encrypted: failure.code === 'connection-failed' ? null : opened.encrypted };
+  }
 }
 
 async function openSession(
+  { socket, encrypted }: OpenedSocket,
   attempt: Attempt,
   parameters: ConnectionParameters,
   options: ConnectOptions,
 ): Promise<Session> {
-  const { socket, encrypted } = await openSocket(attempt.host, parameters, attempt);
   const wire = openWire(socket, attempt.host, parameters, options.onNotice ?? (() => {}));
   const deadline = startDeadline(socket, parameters.connectTimeoutMs);
   try {

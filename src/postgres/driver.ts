@@ -83,7 +83,7 @@ export function openWire(
       backend ??= (result as { state?: BackendKey }).state ?? null;
       return result;
     } catch (error) {
-      throw translate(error);
+      throw translate(error, (pending as { completed?: number }).completed ?? 0);
     }
   };
 
@@ -143,8 +143,8 @@ function lastRows(result: unknown): Row[] {
 }
 
 /** Errors of the driver carry the whole query and its parameters: only the server's words go further. */
-function translate(error: unknown): unknown {
-  if (isServerError(error)) return new StatementError(error);
+function translate(error: unknown, completed = 0): unknown {
+  if (isServerError(error)) return new StatementError(error, completed);
   if (error instanceof PulseError) return error;
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code === 'string' && /^(CONNECTION_|CONNECT_|ECONN|EPIPE|ETIMEDOUT|ENOTCONN)/.test(code)) {

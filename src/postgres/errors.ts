@@ -10,8 +10,10 @@ export class StatementError extends Error {
   readonly position: number | undefined;
   readonly constraint: string | undefined;
   readonly table: string | undefined;
+  /** How many statements of the same message were done before this one failed. */
+  readonly completed: number;
 
-  constructor(fields: Readonly<Record<string, unknown>>) {
+  constructor(fields: Readonly<Record<string, unknown>>, completed = 0) {
     super(text(fields['message']) ?? 'the server refused the statement');
     this.name = 'StatementError';
     this.sqlstate = text(fields['code']) ?? 'XX000';
@@ -22,6 +24,7 @@ export class StatementError extends Error {
     this.position = Number.isInteger(position) && position > 0 ? position : undefined;
     this.constraint = text(fields['constraint_name']);
     this.table = text(fields['table_name']);
+    this.completed = completed;
   }
 }
 

@@ -138,18 +138,30 @@ interface Stop {
 async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop): Promise<unknown> {
   const { error, statement, finished, began } = stop;
   const interrupted = deps.signal.aborted;
-  const message: Message = {
-    kind: 'sql',
-    text: step.file.text.slice(statement.start, statement.end),
-    offset: statement.start,
-  };
-  const cause = error instanceof StatementError ? explainFailure(error, step.file, message) : error;
+  const text = step.file.text.slice(statement.start, statement.end);
+  const message: Message = { kind: 'sql', text, offset: statement.start };
+  const cause = error instanceof StatementError ? explainFailure(error, step.file, message, []) : error;
   if (!(cause instanceof PulseError) && !interrupted) return cause;
   await recordStop(deps, schema, step, interrupted ? 'interrupted' : 'failed', began, cause);
-  if (interrupted) return deps.signal.reason;
-  if (!(cause instanceof PulseError) || finished === 0) return cause;
-  return new PulseError('migration-partial', cause.message, {
-    hint: `statements 1 to ${finished} of ${step.file.statements.length} are done and are not repeated; correct the rest of ${step.file.path} and run the command again`,
+  const of = step.file.statements.length;
+  const failed = `statement ${finished + 1} of ${of} ${interrupted ? 'was interrupted' : 'failed'}`;
+  // A statement outside a transaction may leave something behind, like the INVALID index of a failed CONCURRENTLY.
+  const bare = cannotRunInTransaction(text, statement) !== null;
+  const now = [
+    finished === 0
+      ? `${step.file.path}: ${failed}`
+      : `${step.file.path}: ${finished} of ${of} statements are done, ${failed}`,
+    bare ? 'it runs outside a transaction and may have left something behind' : 'it was rolled back',
+  ];
+  if (interrupted)
+    return deps.signal.reason instanceof PulseError
+      ? deps.signal.reason.withResult(undefined, now)
+      : deps.signal.reason;
+  if (!(cause instanceof PulseError)) return cause;
+  const code = finished === 0 && !bare ? cause.code : 'migration-partial';
+  return new PulseError(code, cause.message, {
+    hint: `correct the rest of ${step.file.path} and run the command again; what is done is not repeated`,
+    now,
     ...(cause.location && { location: cause.location }),
     ...(cause.server && { server: cause.server }),
     cause: error,

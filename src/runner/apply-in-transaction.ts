@@ -35,7 +35,11 @@ COMMIT`);
   } catch (error) {
     await session.run('ROLLBACK').catch(() => {});
     if (deps.signal.aborted && isCancelled(error)) throw deps.signal.reason;
-    if (error instanceof StatementError) throw guardBroken(error, step) ?? explainFailure(error, step.file, sent);
+    if (error instanceof StatementError)
+      throw (
+        guardBroken(error, step) ??
+        explainFailure(error, step.file, sent, [`rolled back: nothing of ${step.file.path} remains`])
+      );
     if (error instanceof PulseError && error.code === 'connection-lost') throw lostDuring(step, committing);
     throw error;
   }

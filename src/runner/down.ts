@@ -43,7 +43,9 @@ export async function down(deps: RunnerDeps, input: DownInput): Promise<DownResu
     } catch (error) {
       if (!(error instanceof PulseError)) throw error;
       const reverted = doneBefore(error);
-      throw error.withResult({ reverted, applied: ledger.applied.length - reverted.length });
+      const applied = ledger.applied.length - reverted.length;
+      const run = reverted.length === 0 ? 'this run reverted nothing' : `this run reverted ${reverted.length}`;
+      throw error.withResult({ reverted, applied }, [...error.now, `applied now: ${applied} (${run})`]);
     }
   });
 }

@@ -6,7 +6,12 @@ import { type StatementError, serverReport } from '../postgres/errors.ts';
 import type { Message } from './messages.ts';
 
 /** What a person reads when a statement of a file failed: where, why, and what usually helps. */
-export function explainFailure(error: StatementError, file: MigrationFile, message: Message | null): PulseError {
+export function explainFailure(
+  error: StatementError,
+  file: MigrationFile,
+  message: Message | null,
+  now: readonly string[],
+): PulseError {
   const location = message === null ? null : locationOf(error, file, message);
   const special = specialCase(error);
   return new PulseError(
@@ -16,6 +21,7 @@ export function explainFailure(error: StatementError, file: MigrationFile, messa
       location: location ?? { file: file.path },
       server: serverReport(error),
       cause: error,
+      now,
       hint: special?.hint ?? hintFor(error, file),
     },
   );
@@ -25,10 +31,22 @@ export function explainFailure(error: StatementError, file: MigrationFile, messa
 const lockCodes = new Set(['55P03', '40P01']);
 
 function locationOf(error: StatementError, file: MigrationFile, message: Message) {
-  // Without a position (a constraint violated by data, say) the message is the best known place only if it is small.
-  if (error.position === undefined)
-    return message.kind === 'copy' ? locationAt(file.path, file.text, message.offset) : null;
-  return locationAt(file.path, file.text, message.offset + offsetOfPosition(message.text, error.position));
+  const offset =
+    error.position === undefined
+      ? statementOffset(error, file, message)
+      : message.offset + offsetOfPosition(message.text, error.position);
+  return offset === null ? null : locationAt(file.path, file.text, offset);
+}
+
+/** Where the statement that failed begins, for errors without a position (a constraint violated by data, say). */
+function statementOffset(error: StatementError, file: MigrationFile, message: Message): number | null {
+  const sent = file.statements.filter(
+    ({ start, end }) =>
+      start >= message.offset &&
+      end <= message.offset + message.text.length &&
+      !file.leftOut.some((part) => start >= part.start && end <= part.end),
+  );
+  return sent[error.completed]?.start ?? null;
 }
 
 function specialCase(error: StatementError): { message: string; hint: string } | null {

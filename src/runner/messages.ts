@@ -8,6 +8,9 @@ export type Message =
   | { readonly kind: 'sql'; readonly text: string; readonly offset: number }
   | { readonly kind: 'copy'; readonly text: string; readonly offset: number; readonly rows: string };
 
+/** What the line behind COPY data holds. */
+const endOfData = '\\.';
+
 /**
  * A file as the messages it is sent in: one for the whole file, or, where it holds COPY data, one for each part
  * between, since data travels by a protocol of its own. BEGIN and COMMIT of the file are blanked, not cut out, so
@@ -31,7 +34,7 @@ export function messagesOf(file: MigrationFile): Message[] {
       offset: statement.start,
       rows: file.text.slice(start, end),
     });
-    from = endOfLine(file.text, end);
+    from = end + endOfData.length;
   }
   addSql(text.length);
   return messages;
@@ -46,10 +49,4 @@ function blank(file: MigrationFile): string {
     from = end;
   }
   return text + file.text.slice(from);
-}
-
-/** Behind the line that ends COPY data (`\.`), which begins at `offset`. */
-function endOfLine(text: string, offset: number): number {
-  const newline = text.indexOf('\n', offset);
-  return newline < 0 ? text.length : newline + 1;
 }

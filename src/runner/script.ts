@@ -1,5 +1,5 @@
 import { appendEntry } from '../ledger/append.ts';
-import { layoutStatements, layoutVersion } from '../ledger/layout.ts';
+import { layoutStatements, layoutVersion, schemaStatement } from '../ledger/layout.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
 import { beginStatement } from './apply-in-transaction.ts';
 import { messagesOf } from './messages.ts';
@@ -22,7 +22,10 @@ export function scriptOf(
 
 function installation(deps: Pick<RunnerDeps, 'toolVersion'>, ledger: LedgerState): string[] {
   if (ledger.layout === layoutVersion) return [];
-  const statements = layoutStatements(ledger.schema, ledger.layout, deps.toolVersion);
+  const statements = [
+    ...(ledger.layout === 0 ? [schemaStatement(ledger.schema)] : []),
+    ...layoutStatements(ledger.schema, ledger.layout, deps.toolVersion),
+  ];
   return [`-- the ledger of pulse-migrate\nBEGIN;\n${statements.map(({ sql }) => `${sql.text};`).join('\n')}\nCOMMIT;`];
 }
 

@@ -36,7 +36,9 @@ export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
     try {
       return resultOf(input, ledger, await runSteps(deps, ledger, token, steps));
     } catch (error) {
-      throw error instanceof PulseError ? error.withResult(resultOf(input, ledger, doneBefore(error))) : error;
+      if (!(error instanceof PulseError)) throw error;
+      const result = resultOf(input, ledger, doneBefore(error));
+      throw error.withResult(result, [...error.now, ...whatIsTrue(result, ledger.applied.length)]);
     }
   });
 }
@@ -55,6 +57,13 @@ export function upStep(migration: Migration, details: Readonly<Record<string, un
     downSql: migration.down?.text ?? null,
     details,
   };
+}
+
+/** For a person who reads a failure: what is applied now, and what did not run. */
+function whatIsTrue({ applied, pending }: UpResult, before: number): string[] {
+  const run = applied.length === 0 ? 'this run applied nothing' : `this run applied ${applied.length}`;
+  const next = pending[0] === undefined ? '' : `, the next one is ${pending[0].version}_${pending[0].name}`;
+  return [`applied now: ${before + applied.length} (${run}); pending: ${pending.length}${next}`];
 }
 
 function resultOf(input: UpInput, before: LedgerState, done: readonly Done[]): UpResult {

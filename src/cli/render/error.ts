@@ -5,7 +5,7 @@ import type { Style } from '../style.ts';
 export function renderError(error: PulseError, style: Style, columns: number): string {
   const { problems, location, server } = error;
   const lines = [
-    `${style.bad(`${style.symbols.failed} ${error.code}`)}  ${shownPlace(location, style)}${error.message}`,
+    `${style.bad(`${style.symbols.failed} ${error.code}`)}  ${shownPlace(location, error.message, style)}${error.message}`,
   ];
   if (location?.excerpt !== undefined) lines.push(...excerpt(location, style, columns));
   if (server !== undefined) {
@@ -22,28 +22,24 @@ export function renderError(error: PulseError, style: Style, columns: number): s
   if (problems.length > 1 || (problems[0] !== undefined && problems[0].message !== error.message)) {
     lines.push(...problems.flatMap((problem) => renderProblem(problem, style)));
   }
+  for (const sentence of error.now) lines.push(`  ${sentence}`);
   lines.push(`  ${style.accent(style.symbols.pointer)} ${error.hint}`);
   return `${lines.join('\n')}\n`;
 }
 
 function renderProblem(problem: Problem, style: Style): string[] {
-  const where = shownPlace(problem.location, style);
-  // Most messages name their file themselves.
-  const prefix =
-    problem.location !== undefined &&
-    problem.message.includes(problem.location.file) &&
-    problem.location.line === undefined
-      ? ''
-      : where;
-  const lines = [`  ${style.bad('-')} ${prefix}${problem.message}`];
+  const where = shownPlace(problem.location, problem.message, style);
+  const lines = [`  ${style.bad('-')} ${where}${problem.message}`];
   if (problem.hint !== undefined) lines.push(`      ${style.accent(style.symbols.pointer)} ${problem.hint}`);
   return lines;
 }
 
-function shownPlace(location: Location | undefined, style: Style): string {
-  if (location === undefined || location.line === undefined) return '';
-  const column = location.column === undefined ? '' : `:${location.column}`;
-  return `${style.strong(`${location.file}:${location.line}${column}`)}  `;
+/** Most messages name their file themselves; then only a line is worth saying again. */
+function shownPlace(location: Location | undefined, message: string, style: Style): string {
+  if (location === undefined) return '';
+  const { file, line, column } = location;
+  if (line === undefined) return message.includes(file) ? '' : `${style.strong(file)}  `;
+  return `${style.strong(`${file}:${line}${column === undefined ? '' : `:${column}`}`)}  `;
 }
 
 /** The line and a caret below it; a long line is cut around the place. */

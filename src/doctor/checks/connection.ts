@@ -3,8 +3,6 @@ import { type Check, fine } from '../check.ts';
 
 interface Connected {
   readonly pid: number;
-  readonly role: string;
-  readonly database: string;
   readonly address: string | null;
   readonly tls: string | null;
 }
@@ -16,12 +14,11 @@ export const connection: Check = {
   beforeUp: false,
   async run({ session }) {
     const [row] = await session.rows<Connected>(
-      sql`SELECT pg_catalog.pg_backend_pid() AS pid, current_user::pg_catalog.text AS role,
-                 pg_catalog.current_database()::pg_catalog.text AS database,
+      sql`SELECT pg_catalog.pg_backend_pid() AS pid,
                  pg_catalog.host(pg_catalog.inet_server_addr()) AS address,
                  (SELECT s.version || ', ' || s.cipher FROM pg_catalog.pg_stat_ssl AS s WHERE s.pid = pg_catalog.pg_backend_pid() AND s.ssl) AS tls`,
     );
-    const parts = [`${session.target}: database ${row?.database}, role ${row?.role}`];
+    const parts = [session.target];
     if (session.encrypted) parts.push(row?.tls ? `encrypted (${row.tls})` : 'encrypted');
     else parts.push(row?.address === null ? 'over a Unix socket' : 'not encrypted');
     // The pid announced at the start is the pooler's own, not that of the backend behind it.

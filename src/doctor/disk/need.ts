@@ -14,7 +14,7 @@ const tableFactor = 1.5;
 const updateWalFactor = 3.5;
 
 /** A table that a pending statement writes anew. */
-export interface RewrittenTable {
+interface RewrittenTable {
   readonly name: string;
   /** With indexes and TOAST, partitions included. */
   readonly bytes: number;

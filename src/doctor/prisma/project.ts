@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 
 /** The two packages of Prisma whose versions must be one. */
 export const prismaPackages = ['prisma', '@prisma/client'] as const;
-export type PrismaPackage = (typeof prismaPackages)[number];
+type PrismaPackage = (typeof prismaPackages)[number];
 
 /** What the files of a project say about Prisma. Nothing is executed: package.json and a line of generated code are read. */
 export interface PrismaProject {

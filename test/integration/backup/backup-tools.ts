@@ -33,7 +33,10 @@ export function fakeTools(version: string, script = 'exit 0'): string {
   const directory = temporaryDirectory();
   for (const name of ['pg_dump', 'pg_restore']) {
     const path = join(directory, name);
-    writeFileSync(path, `#!/bin/sh\nif [ "$1" = --version ]; then echo "${name} (PostgreSQL) ${version}"; exit; fi\n${script}\n`);
+    writeFileSync(
+      path,
+      `#!/bin/sh\nif [ "$1" = --version ]; then echo "${name} (PostgreSQL) ${version}"; exit; fi\n${script}\n`,
+    );
     chmodSync(path, 0o755);
   }
   return `${directory}:${process.env['PATH']}`;

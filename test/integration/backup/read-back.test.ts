@@ -13,9 +13,14 @@ const env = { PATH: process.env['PATH'], LC_ALL: 'C' };
 
 /** A dump of rows that compress badly, so that most of the file is data. */
 async function makeDump(database: TestDatabase): Promise<Buffer> {
+  await database.admin("SELECT lo_from_bytea(0, repeat('x', 100000)::bytea)");
   await database.admin('CREATE TABLE t AS SELECT g AS id, md5(g::text) AS word FROM generate_series(1, 20000) AS g');
   const path = join(temporaryDirectory(), 'good.dump');
-  const { exitCode, stderr } = await programRunner(env)('pg_dump', ['--format=custom', `--file=${path}`, `--dbname=${database.url}`]);
+  const { exitCode, stderr } = await programRunner(env)('pg_dump', [
+    '--format=custom',
+    `--file=${path}`,
+    `--dbname=${database.url}`,
+  ]);
   expect(stderr).toBe('');
   expect(exitCode).toBe(0);
   return readFileSync(path);
@@ -42,10 +47,14 @@ testWithTools('a dump that was cut short or changed anywhere in its data is refu
     ['half', dump.subarray(0, middle)],
     ['all but the last byte', dump.subarray(0, -1)],
     ['a flipped bit', flipped],
+    ['megabytes behind its end', Buffer.concat([dump, Buffer.alloc(16 * 1024 * 1024)])],
     ['nothing', dump.subarray(0, 0)],
     ['no dump at all', Buffer.from('SELECT 1;\n')],
   ];
   for (const [what, bytes] of damaged) {
-    await expect(read(bytes), what).rejects.toMatchObject({ code: 'backup-failed', message: expect.stringMatching(/^the dump does not read back: ./) });
+    await expect(read(bytes), what).rejects.toMatchObject({
+      code: 'backup-failed',
+      message: expect.stringMatching(/^the dump does not read back: ./),
+    });
   }
 });

@@ -55,7 +55,9 @@ test('a table that may not be read, or whose rows may be hidden, counts as data'
   expect(await userDataExists(session, 'pulse_migrate')).toBe(true);
 });
 
-test('a table that another session has locked counts as data, after a short wait and without harm to the session', async ({ database }) => {
+test('a table that another session has locked counts as data, after a short wait and without harm to the session', async ({
+  database,
+}) => {
   await database.admin('CREATE TABLE t AS SELECT 1 AS a; DELETE FROM t');
   const session = await openSession(database.url);
   await database.admin('BEGIN; LOCK TABLE t');

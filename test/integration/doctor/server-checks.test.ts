@@ -80,8 +80,8 @@ test('the connection is told with server, role and the kind of line', async () =
   await using server = await startServer();
   await using session = await openSession(server.socketUrl);
   const overTcp = await openSession(server.url);
-  expect((await connection.run(contextOf(session))).message).toMatch(/role postgres, over a Unix socket$/);
-  expect((await connection.run(contextOf(overTcp))).message).toMatch(/role postgres, not encrypted$/);
+  expect((await connection.run(contextOf(session))).message).toMatch(/as postgres, over a Unix socket$/);
+  expect((await connection.run(contextOf(overTcp))).message).toMatch(/as postgres, not encrypted$/);
 });
 
 test('a database with one row is told to want a backup, an empty one is not', async ({ database }) => {

@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { PulseError } from '../../../src/errors.ts';
@@ -156,7 +157,7 @@ describe('what is refused, with its place and its cure', () => {
     expect(error.message).toBe('the folder of migrations db/m has a problem; nothing was run');
   });
 
-  test('a folder, a link that leads nowhere, one that leads out and a pipe, each named like a migration', async ({
+  test('a folder, a link that leads nowhere, one that leads out and a socket, each named like a migration', async ({
     directory,
   }) => {
     const inside = join(directory, 'm');
@@ -165,12 +166,14 @@ describe('what is refused, with its place and its cure', () => {
     await write(directory, { 'outside.sql': 'select 1' });
     await symlink('gone.sql', join(inside, '0003_gone.up.sql'));
     await symlink('../outside.sql', join(inside, '0004_outside.up.sql'));
-    execFileSync('mkfifo', [join(inside, '0005_pipe.up.sql')]);
-    expect(told(await refusal(inside))).toEqual([
+    const socket = createServer().listen(join(inside, '0005_socket.up.sql'));
+    await once(socket, 'listening');
+    const error = await refusal(inside).finally(() => socket.close());
+    expect(told(error)).toEqual([
       'db/m/0002_folder.up.sql: a folder has the name of a migration → move it out of the folder, or rename it',
       'db/m/0003_gone.up.sql: the link leads nowhere (ENOENT) → put the file itself into the folder, or remove the link',
       'db/m/0004_outside.up.sql: the link leads out of the folder of migrations → put the file itself into the folder',
-      'db/m/0005_pipe.up.sql: what has the name of a migration is not a file → replace it by a regular file',
+      'db/m/0005_socket.up.sql: what has the name of a migration is not a file → replace it by a regular file',
     ]);
   });
 

@@ -44,7 +44,7 @@ function isBlank(text: string): boolean {
     if (rest.startsWith('/*')) {
       let depth = 0;
       let at = 0;
-      for (const [mark] of rest.matchAll(/\/\*|\*\/|[^]/g)) {
+      for (const [mark] of rest.matchAll(/\/\*|\*\/|./gs)) {
         if (mark === '/*') depth++;
         if (mark === '*/') depth--;
         at += mark.length;
