@@ -71,6 +71,11 @@ export const catalogue = {
     meaning: 'the role lacks a right',
     nextStep: 'pulse-migrate doctor shows which right is missing and the GRANT to run',
   },
+  'pooler-refused': {
+    exitCode: 3,
+    meaning: 'a connection pooler in between works in a mode in which no migration can run',
+    nextStep: 'connect to the server itself, or to a pool with pool_mode = transaction or session',
+  },
   'read-only-server': {
     exitCode: 3,
     meaning: 'the server is a standby or read-only',

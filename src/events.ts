@@ -32,6 +32,14 @@ export type ProgressEvent =
   | { readonly type: 'server-notice'; readonly severity: string; readonly message: string }
   | { readonly type: 'lease-waiting'; readonly holder: string; readonly waitedMs: number; readonly limitMs: number }
   | {
+      readonly type: 'lock-waiting';
+      readonly version: string;
+      readonly attempt: number;
+      readonly attempts: number;
+      readonly pauseMs: number;
+      readonly blockers: readonly string[];
+    }
+  | {
       readonly type: 'check-finished';
       readonly id: string;
       readonly outcome: 'ok' | 'warning' | 'failure' | 'unknown';

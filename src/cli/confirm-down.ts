@@ -33,7 +33,7 @@ export async function confirmDown(
       'confirmation-needed',
       `this would undo ${count(planned.length, 'migration')} in database ${database}:\n${list}`,
       {
-        hint: `if that is meant: pulse-migrate ${invocation.command} --i-know${settings.protected ? ` ${database}` : ''}`,
+        hint: `if that is meant: ${asTyped(invocation)} --i-know${settings.protected ? ` ${database}` : ''}`,
         result,
       },
     );
@@ -59,4 +59,12 @@ export async function confirmDown(
     );
   }
   return gateBeforeDown(invocation, { planned, session, parameters, settings });
+}
+
+/** The whole line again: without its `--steps` or `--to` it would undo something else than what was just listed. */
+function asTyped({ runtime }: Invocation): string {
+  const words = runtime.argv.map((word) =>
+    /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,
+  );
+  return ['pulse-migrate', ...words].join(' ');
 }

@@ -26,6 +26,8 @@ const definitions: ReadonlyArray<readonly [flags: string, description: string]> 
   ['--embedded', 'a PostgreSQL of its own for this project, started when needed'],
   ['--dir <folder>', 'folder of the migrations'],
   ['--lock-wait <duration>', 'how long to wait for another run, like 5m'],
+  ['--lock-timeout <duration>', 'how long a statement waits for a lock in one try, like 1s'],
+  ['--lock-retries <n>', 'how often to try again for a lock'],
 ];
 
 /** Adds the flags to the program, shown in help, and to a command, hidden there: the help lists them once, as global. */
@@ -59,6 +61,8 @@ export function globalFlags(flags: Flags): GlobalFlags {
     embedded: flags['embedded'] === true ? true : undefined,
     dir: text('dir'),
     lockWait: text('lockWait'),
+    lockTimeout: text('lockTimeout'),
+    lockRetries: text('lockRetries'),
     skipCheck: Array.isArray(flags['skipCheck']) ? flags['skipCheck'].map(String) : undefined,
     backup: text('backup'),
   };

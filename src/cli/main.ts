@@ -23,7 +23,12 @@ function realRuntime(signal: AbortSignal): Runtime {
     stdinIsTerminal: process.stdin.isTTY === true,
     now: () => new Date(),
     sleep: (milliseconds) => delay(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted()),
+    every: (milliseconds, beat) => {
+      const timer = setInterval(beat, milliseconds).unref();
+      return () => clearInterval(timer);
+    },
     newId: randomUUID,
+    chance: Math.random,
     signal,
     ask: (question) => ask(question, signal),
     homeDirectory: homedir() || null,

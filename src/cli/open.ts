@@ -55,11 +55,14 @@ export async function openFolderIfThere(invocation: Invocation, settings: Settin
   return names !== null && !names.some((name) => /\.sql$/i.test(name)) ? null : openFolder(invocation, settings);
 }
 
+/** A session and what another one to the same database needs. */
+export interface Opened {
+  readonly session: Session;
+  readonly parameters: ConnectionParameters;
+}
+
 /** Connects to the database of the settings; an embedded one is started when it does not run. */
-export async function openSession(
-  invocation: Invocation,
-  settings: Settings,
-): Promise<{ session: Session; parameters: ConnectionParameters }> {
+export async function openSession(invocation: Invocation, settings: Settings): Promise<Opened> {
   const { connect } = await import('../postgres/connect.ts');
   const { progress, runtime } = invocation;
   const parameters =
@@ -94,15 +97,18 @@ async function orInterrupted<Value>(
 }
 
 /** What the runner needs, from the process as it is. */
-export async function runnerDeps(invocation: Invocation, session: Session): Promise<RunnerDeps> {
-  const { toolVersion } = await import('../version.ts');
+export async function runnerDeps(invocation: Invocation, { session, parameters }: Opened): Promise<RunnerDeps> {
+  const [{ toolVersion }, { connect }] = await Promise.all([import('../version.ts'), import('../postgres/connect.ts')]);
   const { runtime, progress } = invocation;
   return {
     session,
     emit: progress.emit,
     now: runtime.now,
     sleep: runtime.sleep,
+    every: runtime.every,
+    connect: () => connect(parameters),
     newId: runtime.newId,
+    chance: runtime.chance,
     signal: runtime.signal,
     actor: await actorOf(runtime),
     toolVersion,

@@ -96,6 +96,10 @@ function tell(event: Exclude<ProgressEvent, { type: 'warning' }>, out: Style, er
       const time = `${duration(event.waitedMs)} of ${duration(event.limitMs)}`;
       return ['going', `waiting for another run: ${event.holder} (${time})`];
     }
+    case 'lock-waiting': {
+      const who = event.blockers.length === 0 ? '' : `: ${event.blockers.join('; ')}`;
+      return ['going', `${event.version} did not get a lock, try ${event.attempt} of ${event.attempts}${who}`];
+    }
     case 'check-finished':
       return null;
     case 'backup-started':

@@ -10,7 +10,11 @@ export interface Runtime {
   readonly now: () => Date;
   /** Rejects with the reason of `signal` when that is aborted. */
   readonly sleep: (milliseconds: number) => Promise<void>;
+  /** Calls `beat` again and again until the function it gives is called; does not keep the process alive. */
+  readonly every: (milliseconds: number, beat: () => void) => () => void;
   readonly newId: () => string;
+  /** A number in [0, 1), different each time. */
+  readonly chance: () => number;
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP; its reason is the PulseError to end with. */
   readonly signal: AbortSignal;
   /** Asks a person one question and gives the line typed. Only called when stdin is a terminal. */

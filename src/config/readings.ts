@@ -32,6 +32,19 @@ export function readDuration(raw: unknown): Reading<number> {
   );
 }
 
+/** A duration above zero: zero would mean no limit, and there is none that waits for ever. */
+export function readPositiveDuration(raw: unknown): Reading<number> {
+  const reading = readDuration(raw);
+  return reading.ok && reading.value === 0 ? bad('must be more than zero', 'write for example 1s') : reading;
+}
+
+/** A whole number, 0 to 10,000; as text where it comes from a flag or a variable. */
+export function readCount(raw: unknown): Reading<number> {
+  const number = typeof raw === 'string' && /^\d{1,5}$/.test(raw) ? Number(raw) : raw;
+  const fits = typeof number === 'number' && Number.isInteger(number) && number >= 0 && number <= 10_000;
+  return fits ? good(number) : bad('must be a whole number from 0 to 10000', 'write for example 30');
+}
+
 /** One of a few words. */
 export function readChoice<const Choice extends string>(choices: readonly Choice[]): Read<Choice> {
   return (raw) => {

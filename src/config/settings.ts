@@ -23,6 +23,8 @@ export interface Settings {
   readonly protected: boolean;
   /** How long to wait for another run, milliseconds. */
   readonly lockWaitMs: number;
+  /** How long a statement waits for a lock in one try (milliseconds), and how often a file is tried again. */
+  readonly lock: { readonly timeoutMs: number; readonly retries: number };
   readonly backup: {
     /** `ask` asks a person, `require` wants a backup from a script too, `skip` trusts the operator's own. */
     readonly policy: 'ask' | 'require' | 'skip';
@@ -51,6 +53,8 @@ export interface FlagInput {
   readonly embedded?: boolean;
   readonly dir?: string;
   readonly lockWait?: string;
+  readonly lockTimeout?: string;
+  readonly lockRetries?: string;
   readonly skipCheck?: readonly string[];
   readonly backup?: string;
 }

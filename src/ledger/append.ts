@@ -84,6 +84,6 @@ export interface JournalMark {
 export function markStatement(schema: string, mark: JournalMark, token: string): Sql {
   return sql`INSERT INTO ${ident(schema, 'journal')} (entry, number, direction, statement, statements, checksum, state)
 SELECT ${mark.entry}::pg_catalog.uuid, ${mark.number}, ${mark.direction}, ${mark.statement}, ${mark.statements}, ${mark.checksum}, ${mark.state}
-FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid
+FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE
 RETURNING id`;
 }

@@ -100,10 +100,12 @@ WHERE l.effect = 'applied'`,
       sql: sql`CREATE TABLE ${table('lease')} (
   single        boolean     PRIMARY KEY DEFAULT true CHECK (single),
   token         uuid        UNIQUE,
+  pooled        boolean     NOT NULL DEFAULT false,
   backend_pid   integer,
   backend_start timestamptz,
   holder        jsonb,
-  taken_at      timestamptz
+  taken_at      timestamptz,
+  expires_at    timestamptz
 )`,
     },
     { purpose: 'the one row of the lease', sql: sql`INSERT INTO ${table('lease')} DEFAULT VALUES` },

@@ -58,24 +58,39 @@ function stateQuery(schema: string): Sql {
 
 /**
  * Reads what is applied. A database without a ledger is an empty one.
- * @throws {PulseError} `ledger-newer`, `permission-denied`.
+ * @throws {PulseError} `ledger-newer`, `ledger-mismatch` when parts of it are missing, `permission-denied`.
  */
 export async function readLedger(session: Session, schema: string): Promise<LedgerState> {
-  let row: StateRow | undefined;
-  try {
-    [row] = await session.rows<StateRow>(stateQuery(schema));
-  } catch (error) {
-    if (isAbsent(error)) return readAbsent(session, schema);
-    throw explainOwnStatement(error, `reading the ledger in schema ${schema}`);
+  let row = await queryState(session, schema);
+  if (row === null) {
+    if (!(await layoutIsThere(session, schema))) return { schema, layout: 0, applied: [], unfinished: [] };
+    // Another run may have installed it between the two questions.
+    row = await queryState(session, schema);
   }
-  const layout = Number(row?.layout ?? 0);
+  if (row === null) {
+    throw new PulseError('ledger-mismatch', `schema ${schema} holds a ledger, but parts of it are missing`, {
+      hint: `restore schema ${schema} from a backup, or name another with ledgerSchema in the configuration`,
+    });
+  }
+  const layout = Number(row.layout ?? 0);
   refuseNewer(layout, schema);
   return {
     schema,
     layout,
-    applied: (row?.applied ?? []).map(appliedMigration),
-    unfinished: (row?.unfinished ?? []).map(unfinishedMigration),
+    applied: (row.applied ?? []).map(appliedMigration),
+    unfinished: (row.unfinished ?? []).map(unfinishedMigration),
   };
+}
+
+/** Null when the query does not fit: there is no ledger, or one of a layout that this program does not know. */
+async function queryState(session: Session, schema: string): Promise<StateRow | null> {
+  try {
+    const [row] = await session.rows<StateRow>(stateQuery(schema));
+    return row ?? null;
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw explainOwnStatement(error, `reading the ledger in schema ${schema}`);
+  }
 }
 
 /** undefined_table, invalid_schema_name, undefined_column. */
@@ -83,23 +98,18 @@ function isAbsent(error: unknown): boolean {
   return error instanceof StatementError && ['42P01', '3F000', '42703'].includes(error.sqlstate);
 }
 
-/** The query did not fit: there is no ledger, or one of a layout that this program does not know. */
-async function readAbsent(session: Session, schema: string): Promise<LedgerState> {
+async function layoutIsThere(session: Session, schema: string): Promise<boolean> {
   const [row] = await session.rows<{ present: boolean }>(
     sql`SELECT EXISTS (
           SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
           WHERE n.nspname = ${schema} AND c.relname = 'layout') AS present`,
   );
-  if (row?.present === true) {
-    const [layout] = await session.rows<{ version: number }>(
-      sql`SELECT pg_catalog.max(version) AS version FROM ${ident(schema, 'layout')}`,
-    );
-    refuseNewer(Number(layout?.version ?? 0), schema);
-    throw new PulseError('ledger-mismatch', `schema ${schema} holds a ledger, but parts of it are missing`, {
-      hint: `restore schema ${schema} from a backup, or name another with ledgerSchema in the configuration`,
-    });
-  }
-  return { schema, layout: 0, applied: [], unfinished: [] };
+  if (row?.present !== true) return false;
+  const [layout] = await session.rows<{ version: number }>(
+    sql`SELECT pg_catalog.max(version) AS version FROM ${ident(schema, 'layout')}`,
+  );
+  refuseNewer(Number(layout?.version ?? 0), schema);
+  return true;
 }
 
 function refuseNewer(layout: number, schema: string): void {

@@ -9,9 +9,12 @@ export class StatementError extends Error {
   /** Character (code point) in the message sent, from 1. */
   readonly position: number | undefined;
   readonly constraint: string | undefined;
+  readonly schema: string | undefined;
   readonly table: string | undefined;
   /** How many statements of the same message were done before this one failed. */
   readonly completed: number;
+
+  readonly #fields: Readonly<Record<string, unknown>>;
 
   constructor(fields: Readonly<Record<string, unknown>>, completed = 0) {
     super(text(fields['message']) ?? 'the server refused the statement');
@@ -23,8 +26,16 @@ export class StatementError extends Error {
     const position = Number(fields['position']);
     this.position = Number.isInteger(position) && position > 0 ? position : undefined;
     this.constraint = text(fields['constraint_name']);
+    this.schema = text(fields['schema_name']);
     this.table = text(fields['table_name']);
     this.completed = completed;
+    this.#fields = fields;
+  }
+
+  /** The same refusal with its position counted from another place, for text that was sent with something in front. */
+  movedBy(characters: number): StatementError {
+    const position = this.position === undefined ? undefined : this.position + characters;
+    return new StatementError({ ...this.#fields, message: this.message, position }, this.completed);
   }
 }
 

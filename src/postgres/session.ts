@@ -10,6 +10,8 @@ export interface ServerNotice {
 export interface Session extends AsyncDisposable {
   /** The backend's process id as the server announced it at start-up (behind a pooler this may be another's). */
   readonly backendPid: number;
+  /** True behind a pooler: the server process that answers is not the one that greeted. */
+  readonly pooled: boolean;
   /** `server_version_num`: 150018. */
   readonly serverVersion: number;
   /** As the server spells it: `15.18 (Debian 15.18-0+deb12u1)`. */

@@ -5,9 +5,11 @@ import { checksumOf } from '../migrations/checksum.ts';
 import type { Statement } from '../migrations/migration.ts';
 import { cannotRunInTransaction } from '../migrations/transaction-rules.ts';
 import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
+import type { Session } from '../postgres/session.ts';
+import { raw, sql } from '../postgres/sql.ts';
 import { explainFailure } from './failure.ts';
 import type { Message } from './messages.ts';
-import { directiveSettings, freshSession } from './session-state.ts';
+import { fileSettings, freshSession, ownRoleForNow, pooledOpening } from './session-state.ts';
 import { type Done, entryOf, type RunnerDeps, type Step } from './step.ts';
 
 /**
@@ -30,8 +32,8 @@ export async function applyByStatement(
   let finished = unfinished?.finished.length ?? 0;
   await freshSession(session);
   const began = await serverTime(deps);
-  const settings = directiveSettings(step.file.directives, 'SET');
-  if (settings !== '') await session.run(settings);
+  const settings = fileSettings(step.file.directives, 'SET', step.file.directives.lockTimeoutMs);
+  if (settings !== '' && !session.pooled) await session.run(settings);
 
   for (const [index, statement] of statements.entries()) {
     const resumed = index < (unfinished?.finished.length ?? 0);
@@ -102,7 +104,8 @@ async function runOne(
   const { session } = deps;
   const text = step.file.text.slice(statement.start, statement.end);
   const note = async (state: 'started' | 'finished') => {
-    const rows = await session.rows(markStatement(schema, { ...mark, state }, token));
+    const rows = await session.rows(sql`${raw(ownRoleForNow)};
+${markStatement(schema, { ...mark, state }, token)}`);
     if (rows.length === 0)
       throw new PulseError('lock-not-obtained', 'the run lease was taken over by another run', {
         hint: 'pulse-migrate status',
@@ -110,12 +113,16 @@ async function runOne(
   };
   if (cannotRunInTransaction(text, statement) !== null) {
     await note('started');
-    await session.run(text);
+    await runTagged(session, tagOf(token), text);
     await note('finished');
     return;
   }
   await session.run('BEGIN');
   try {
+    const opening =
+      pooledOpening(session) +
+      (session.pooled ? fileSettings(step.file.directives, 'SET LOCAL', step.file.directives.lockTimeoutMs) : '');
+    if (opening !== '') await session.run(opening);
     await (statement.copyData === null
       ? session.run(text)
       : session.copyIn(text, step.file.text.slice(statement.copyData.start, statement.copyData.end)));
@@ -124,6 +131,19 @@ async function runOne(
   } catch (error) {
     await session.run('ROLLBACK').catch(() => {});
     throw error;
+  }
+}
+
+/** By this another run sees in pg_stat_activity that a statement of ours is still executing, also through a pooler. */
+function tagOf(token: string): string {
+  return `/* pulse-migrate ${token} */ `;
+}
+
+async function runTagged(session: Session, tag: string, text: string): Promise<void> {
+  try {
+    await session.run(tag + text);
+  } catch (error) {
+    throw error instanceof StatementError ? error.movedBy(-tag.length) : error;
   }
 }
 
@@ -139,6 +159,7 @@ async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop)
   const { error, statement, finished, began } = stop;
   const interrupted = deps.signal.aborted;
   const text = step.file.text.slice(statement.start, statement.end);
+  const bare = cannotRunInTransaction(text, statement) !== null;
   const message: Message = { kind: 'sql', text, offset: statement.start };
   const cause = error instanceof StatementError ? explainFailure(error, step.file, message, []) : error;
   if (!(cause instanceof PulseError) && !interrupted) return cause;
@@ -146,7 +167,6 @@ async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop)
   const of = step.file.statements.length;
   const failed = `statement ${finished + 1} of ${of} ${interrupted ? 'was interrupted' : 'failed'}`;
   // A statement outside a transaction may leave something behind, like the INVALID index of a failed CONCURRENTLY.
-  const bare = cannotRunInTransaction(text, statement) !== null;
   const now = [
     finished === 0
       ? `${step.file.path}: ${failed}`

@@ -4,15 +4,16 @@ import { StatementError } from '../postgres/errors.ts';
 import { raw, sql } from '../postgres/sql.ts';
 import { explainFailure } from './failure.ts';
 import { type Message, messagesOf } from './messages.ts';
-import { directiveSettings, freshSession, ownStateAgain } from './session-state.ts';
-import { type Done, entryOf, type RunnerDeps, type Step } from './step.ts';
+import { fileSettings, freshSession, ownStateAgain, pooledOpening } from './session-state.ts';
+import { type Attempt, type Done, entryOf, type Run, type RunnerDeps, type Step } from './step.ts';
 
 /**
  * Runs one file in one transaction, its ledger row in the same: both or neither.
  * @throws {PulseError} `migration-failed` or `lock-not-obtained` when it was rolled back, `interrupted` likewise,
  * `connection-lost` when the connection went; the message says what is known then.
  */
-export async function applyInTransaction(deps: RunnerDeps, schema: string, token: string, step: Step): Promise<Done> {
+export async function applyInTransaction(deps: RunnerDeps, run: Run, step: Step, attempt: Attempt): Promise<Done> {
+  const { schema } = run;
   const { session } = deps;
   const entry = deps.newId();
   await freshSession(session);
@@ -20,7 +21,10 @@ export async function applyInTransaction(deps: RunnerDeps, schema: string, token
   let committing = false;
   try {
     await session.run(beginStatement(step));
-    await session.run(opening(schema, entry, token, step));
+    const [backend] = await session.rows<{ pid: number }>(
+      raw(pooledOpening(session) + opening(run, entry, step, attempt)),
+    );
+    attempt.onBackend(backend?.pid ?? session.backendPid);
     for (const message of messagesOf(step.file)) {
       sent = message;
       await (message.kind === 'copy' ? session.copyIn(message.text, message.rows) : session.run(message.text));
@@ -28,7 +32,7 @@ export async function applyInTransaction(deps: RunnerDeps, schema: string, token
     sent = null;
     deps.signal.throwIfAborted();
     committing = true;
-    const [row] = await session.rows<{ duration_ms: number }>(sql`${raw(ownStateAgain)};
+    const [row] = await session.rows<{ duration_ms: number }>(sql`${raw(ownStateAgain(attempt.lockTimeoutMs))};
 ${closeGuard(schema, entryOf(deps, step, entry))};
 COMMIT`);
     return { version: step.version, name: step.name, durationMs: row?.duration_ms ?? 0 };
@@ -37,7 +41,7 @@ COMMIT`);
     if (deps.signal.aborted && isCancelled(error)) throw deps.signal.reason;
     if (error instanceof StatementError)
       throw (
-        guardBroken(error, step) ??
+        guardBroken(error, schema, step) ??
         explainFailure(error, step.file, sent, [`rolled back: nothing of ${step.file.path} remains`])
       );
     if (error instanceof PulseError && error.code === 'connection-lost') throw lostDuring(step, committing);
@@ -50,10 +54,10 @@ export function beginStatement(step: Step): string {
   return step.file.transactionModes === null ? 'BEGIN' : `BEGIN ${step.file.transactionModes}`;
 }
 
-function opening(schema: string, entry: string, token: string, step: Step): string {
+function opening({ schema, token }: Run, entry: string, step: Step, { lockTimeoutMs }: Attempt): string {
   const guard = openGuard(schema, entry, token, !/\bset\s+constraints\s+all\b/i.test(step.file.text)).text;
-  const settings = directiveSettings(step.file.directives, 'SET LOCAL');
-  return settings === '' ? guard : `${guard};\n${settings}`;
+  const settings = fileSettings(step.file.directives, 'SET LOCAL', lockTimeoutMs);
+  return `${guard};\n${settings};\nSELECT pg_catalog.pg_backend_pid() AS pid`;
 }
 
 function isCancelled(error: unknown): boolean {
@@ -64,8 +68,8 @@ function isCancelled(error: unknown): boolean {
 }
 
 /** The NOT NULL columns of guard and ledger are there to fail in exactly these two cases. */
-function guardBroken(error: StatementError, step: Step): PulseError | null {
-  if (error.sqlstate !== '23502') return null;
+function guardBroken(error: StatementError, schema: string, step: Step): PulseError | null {
+  if (error.sqlstate !== '23502' || error.schema !== schema) return null;
   if (error.table === 'guard') {
     return new PulseError(
       'lock-not-obtained',

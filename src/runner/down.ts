@@ -4,6 +4,7 @@ import { readLedger, readRecordedSql } from '../ledger/read.ts';
 import type { Folder } from '../migrations/migration.ts';
 import { parseRecordedFile } from '../migrations/parse-file.ts';
 import { compare, type Standing } from './compare.ts';
+import type { LockPatience } from './lock-schedule.ts';
 import { nameOf, planDown, type Reach } from './plan.ts';
 import { doneBefore, runSteps, withLease } from './run.ts';
 import type { Done, RunnerDeps, Step } from './step.ts';
@@ -14,6 +15,7 @@ export interface DownInput {
   readonly schema: string;
   readonly reach: Reach;
   readonly lockWaitMs: number;
+  readonly patience: LockPatience;
   /** Asked with the steps before anything is written: throws to refuse; what it returns is kept in the ledger rows. */
   readonly confirm: (steps: readonly Step[], ledger: LedgerState) => Promise<Readonly<Record<string, unknown>>>;
 }
@@ -34,11 +36,12 @@ export async function down(deps: RunnerDeps, input: DownInput): Promise<DownResu
   if (foreseen.length === 0) return { reverted: [], applied: before.applied.length };
   const details = await input.confirm(foreseen, before);
   return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (ledger, token) => {
-    const steps = await downSteps(deps, input, ledger);
+    // What there is to warn of was told with the steps foreseen.
+    const steps = await downSteps({ ...deps, emit: () => {} }, input, ledger);
     refuseOtherSteps(foreseen, steps);
     const withDetails = steps.map((step) => ({ ...step, details: { ...step.details, ...details } }));
     try {
-      const reverted = await runSteps(deps, ledger, token, withDetails);
+      const reverted = await runSteps(deps, { ledger, token, patience: input.patience }, withDetails);
       return { reverted, applied: ledger.applied.length - reverted.length };
     } catch (error) {
       if (!(error instanceof PulseError)) throw error;

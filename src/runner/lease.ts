@@ -4,9 +4,11 @@ import type { Actor } from '../ledger/ledger.ts';
 import { explainOwnStatement } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
+import { describeHolder } from './lease-holder.ts';
 
 /** The right to run: one run at a time, whoever starts it. */
 export interface Lease {
+  /** The fencing token: checked inside every transaction of the run, so that a holder that was overtaken can do nothing. */
   readonly token: string;
   /** Gives the lease back. Never throws: a lease whose backend is gone frees itself. */
   release(): Promise<void>;
@@ -25,14 +27,21 @@ export interface LeaseDeps {
   readonly emit: Emit;
   readonly now: () => Date;
   readonly sleep: (milliseconds: number) => Promise<void>;
+  /** Opens a second session, for the heartbeat of a run that outlives a third of its lease. */
+  readonly connect: () => Promise<Session>;
+  /** Calls `beat` again and again until the function it gives is called. */
+  readonly every: (milliseconds: number, beat: () => void) => () => void;
 }
 
 /** Between two looks at a lease that somebody else holds. */
 const pollMs = 200;
 
+/** How long a lease lives without a heartbeat, by the server's clock. Only matters where a dead holder cannot be seen. */
+const leaseMs = 30_000;
+
 /**
  * Takes the lease, waiting for its holder. Waits between statements, never inside one: a waiter's snapshot would make
- * the holder's CREATE INDEX CONCURRENTLY wait for ever (measured). A holder whose backend is gone holds nothing.
+ * the holder's CREATE INDEX CONCURRENTLY wait for ever (measured).
  * @throws {PulseError} `lock-not-obtained` with the holder's name, when the wait is over.
  */
 export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise<Lease> {
@@ -40,10 +49,17 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
   const began = deps.now().getTime();
   for (;;) {
     const taken = await session
-      .rows<{ token: string }>(takeStatement(request))
+      .rows(takeStatement(session, request))
       .catch((error: unknown) => Promise.reject(explainOwnStatement(error, 'taking the run lease')));
     if (taken.length > 0) {
-      return { token: request.token, release: () => release(session, request) };
+      const stopBeating = startHeartbeat(deps, request);
+      return {
+        token: request.token,
+        release: async () => {
+          await stopBeating();
+          await release(session, request);
+        },
+      };
     }
     const waitedMs = deps.now().getTime() - began;
     const holder = await describeHolder(session, request.schema);
@@ -57,56 +73,68 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
   }
 }
 
-/** SKIP LOCKED: a holder inside a transaction has the row locked, and nobody ever waits for that lock. */
-function takeStatement({ schema, token, actor }: LeaseRequest): Sql {
+/**
+ * SKIP LOCKED: a holder inside a transaction has the row locked, and nobody ever waits for that lock. A holder is dead
+ * when its backend is gone; behind a pooler the backend says nothing of its client, so there, and for a client that
+ * hangs, the lease runs out, but never while a statement of the run is still executing.
+ */
+function takeStatement(session: Session, { schema, token, actor }: LeaseRequest): Sql {
   const lease = ident(schema, 'lease');
   return sql`UPDATE ${lease}
-SET token = ${token}, backend_pid = pg_catalog.pg_backend_pid(), taken_at = pg_catalog.clock_timestamp(), holder = ${JSON.stringify(actor)},
-    backend_start = (SELECT a.backend_start FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = pg_catalog.pg_backend_pid())
+SET token = ${token}, holder = ${JSON.stringify(actor)}, pooled = ${session.pooled},
+    backend_pid = pg_catalog.pg_backend_pid(),
+    backend_start = (SELECT a.backend_start FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = pg_catalog.pg_backend_pid()),
+    taken_at = pg_catalog.clock_timestamp(), expires_at = ${untilExpiry()}
 WHERE single IN (
   SELECT l.single FROM ${lease} AS l
-  WHERE l.token IS NULL OR NOT EXISTS (
-    -- backend_start of other roles' sessions is hidden from an ordinary role: then the pid alone has to do
-    SELECT FROM pg_catalog.pg_stat_activity AS a
-    WHERE a.pid = l.backend_pid AND (a.backend_start IS NULL OR a.backend_start = l.backend_start))
+  WHERE l.token IS NULL
+     -- backend_start of other roles' sessions is hidden from an ordinary role: then the pid alone has to do
+     OR (NOT l.pooled AND NOT EXISTS (
+       SELECT FROM pg_catalog.pg_stat_activity AS a
+       WHERE a.pid = l.backend_pid AND (a.backend_start IS NULL OR a.backend_start = l.backend_start)))
+     OR (l.expires_at < pg_catalog.clock_timestamp() AND NOT EXISTS (
+       SELECT FROM pg_catalog.pg_stat_activity AS a
+       WHERE a.pid <> pg_catalog.pg_backend_pid()
+         AND ((a.state <> 'idle' AND pg_catalog.strpos(a.query, l.token::pg_catalog.text) > 0)
+           OR (a.state IS NULL AND a.application_name LIKE 'pulse-migrate%'))))
   FOR UPDATE SKIP LOCKED)
 RETURNING token`;
+}
+
+function untilExpiry(): Sql {
+  return sql`pg_catalog.clock_timestamp() + ${`${leaseMs} ms`}::pg_catalog.interval`;
+}
+
+/**
+ * Renews the lease from a session of its own, since the run's own may be busy for hours. A short run never opens it.
+ * What fails here is not told: the run's own statements are fenced, and the row lock and the running statement protect
+ * the lease as well.
+ */
+function startHeartbeat(deps: LeaseDeps, { schema, token }: LeaseRequest): () => Promise<void> {
+  const lease = ident(schema, 'lease');
+  let heart: Promise<Session | null> | null = null;
+  const stop = deps.every(leaseMs / 3, () => {
+    heart ??= deps.connect().catch(() => null);
+    void heart
+      .then((session) =>
+        // A row that is locked belongs to an open transaction of the run, which is life enough.
+        session?.rows(sql`UPDATE ${lease} SET expires_at = ${untilExpiry()}
+WHERE single IN (SELECT single FROM ${lease} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE SKIP LOCKED)`),
+      )
+      .catch(() => {
+        heart = null;
+      });
+  });
+  return async () => {
+    stop();
+    await (await heart)?.close();
+  };
 }
 
 async function release(session: Session, { schema, token }: LeaseRequest): Promise<void> {
   await session
     .rows(
-      sql`UPDATE ${ident(schema, 'lease')} SET token = NULL, holder = NULL, backend_pid = NULL WHERE token = ${token}`,
+      sql`UPDATE ${ident(schema, 'lease')} SET token = NULL, holder = NULL, backend_pid = NULL, expires_at = NULL WHERE token = ${token}`,
     )
     .catch(() => {});
-}
-
-interface HolderRow {
-  readonly backend_pid: number | null;
-  readonly holder: Actor | null;
-  readonly application: string | null;
-  readonly role: string | null;
-  readonly address: string | null;
-  readonly seconds: number | null;
-}
-
-async function describeHolder(session: Session, schema: string): Promise<string> {
-  const [row] = await session.rows<HolderRow>(
-    sql`SELECT l.backend_pid, l.holder, a.application_name AS application, a.usename::pg_catalog.text AS role,
-               pg_catalog.host(a.client_addr) AS address,
-               pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - l.taken_at))::pg_catalog.int4 AS seconds
-        FROM ${ident(schema, 'lease')} AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.backend_pid`,
-  );
-  if (row === undefined || row.backend_pid === null) return 'a run that is just ending';
-  const parts = [
-    `pid ${row.backend_pid}`,
-    row.application === null || row.application === '' ? null : row.application,
-    row.role === null ? null : `role ${row.role}`,
-    row.holder?.osUser == null
-      ? null
-      : `started by ${row.holder.osUser}${row.holder.host === null ? '' : `@${row.holder.host}`}`,
-    row.address === null ? null : `from ${row.address}`,
-    row.seconds === null ? null : `for ${row.seconds} s`,
-  ];
-  return parts.filter((part) => part !== null).join(', ');
 }

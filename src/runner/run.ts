@@ -4,7 +4,10 @@ import type { LedgerState } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/read.ts';
 import { applyByStatement } from './apply-by-statement.ts';
 import { applyInTransaction } from './apply-in-transaction.ts';
+import { blockerWatch } from './blockers.ts';
 import { takeLease } from './lease.ts';
+import { retryOnLock } from './lock-retry.ts';
+import type { LockPatience } from './lock-schedule.ts';
 import type { Done, RunnerDeps, Step } from './step.ts';
 
 /**
@@ -31,42 +34,40 @@ export async function withLease<Result>(
  */
 export async function runSteps(
   deps: RunnerDeps,
-  ledger: LedgerState,
-  token: string,
+  {
+    ledger,
+    token,
+    patience,
+  }: { readonly ledger: LedgerState; readonly token: string; readonly patience: LockPatience },
   steps: readonly Step[],
 ): Promise<Done[]> {
   const done: Done[] = [];
+  const run = { schema: ledger.schema, token };
+  const blockers = blockerWatch(deps);
   const stopWork = () => void deps.session.cancel();
   deps.signal.addEventListener('abort', stopWork);
   try {
     for (const [index, step] of steps.entries()) {
       deps.signal.throwIfAborted();
-      const { version, name, direction } = step;
-      deps.emit({ type: 'migration-started', version, name, direction, index, total: steps.length });
-      const result = await runStep(deps, ledger, token, step);
+      const shared = { version: step.version, name: step.name, direction: step.direction, index, total: steps.length };
+      deps.emit({ type: 'migration-started', ...shared });
+      const unfinished = ledger.unfinished.find(
+        (row) => row.number === step.number && row.direction === step.direction,
+      );
+      const result =
+        step.file.mode === 'transaction'
+          ? await retryOnLock(deps, blockers, step, patience, (attempt) => applyInTransaction(deps, run, step, attempt))
+          : await applyByStatement(deps, run.schema, run.token, step, unfinished ?? null);
       done.push(result);
-      deps.emit({
-        type: 'migration-finished',
-        version,
-        name,
-        direction,
-        index,
-        total: steps.length,
-        durationMs: result.durationMs,
-      });
+      deps.emit({ type: 'migration-finished', ...shared, durationMs: result.durationMs });
     }
     return done;
   } catch (error) {
     throw error instanceof PulseError ? error.withResult({ done }) : error;
   } finally {
     deps.signal.removeEventListener('abort', stopWork);
+    await blockers.close();
   }
-}
-
-function runStep(deps: RunnerDeps, ledger: LedgerState, token: string, step: Step): Promise<Done> {
-  if (step.file.mode === 'transaction') return applyInTransaction(deps, ledger.schema, token, step);
-  const unfinished = ledger.unfinished.find((row) => row.number === step.number && row.direction === step.direction);
-  return applyByStatement(deps, ledger.schema, token, step, unfinished ?? null);
 }
 
 /** What was done before a failure, from the error that `runSteps` threw. */

@@ -3,7 +3,7 @@ import { layoutStatements, layoutVersion, schemaStatement } from '../ledger/layo
 import type { LedgerState } from '../ledger/ledger.ts';
 import { beginStatement } from './apply-in-transaction.ts';
 import { messagesOf } from './messages.ts';
-import { directiveSettings } from './session-state.ts';
+import { fileSettings } from './session-state.ts';
 import { entryOf, type RunnerDeps, type Step } from './step.ts';
 
 /**
@@ -36,7 +36,7 @@ function stepScript(deps: Pick<RunnerDeps, 'newId' | 'actor' | 'toolVersion'>, s
     return joinLines([
       head,
       'DISCARD ALL;',
-      terminated(directiveSettings(step.file.directives, 'SET')),
+      terminated(fileSettings(step.file.directives, 'SET', step.file.directives.lockTimeoutMs)),
       terminated(step.file.text),
       'DISCARD ALL;',
       `${appendEntry(schema, entry, 'now').text};`,
@@ -46,7 +46,7 @@ function stepScript(deps: Pick<RunnerDeps, 'newId' | 'actor' | 'toolVersion'>, s
     head,
     'DISCARD ALL;',
     `${beginStatement(step)};`,
-    terminated(directiveSettings(step.file.directives, 'SET LOCAL')),
+    terminated(fileSettings(step.file.directives, 'SET LOCAL', step.file.directives.lockTimeoutMs)),
     body(step),
     'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;',
     `${appendEntry(schema, entry, 'transaction').text};`,

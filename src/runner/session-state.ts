@@ -4,11 +4,18 @@ import type { Session } from '../postgres/session.ts';
 /**
  * Brings the session to the state it began in: settings, role, temporary tables, prepared statements, cursors, LISTEN,
  * advisory locks. So nothing a file leaves behind reaches the next one. Alone in its message, because DISCARD ALL
- * cannot run in a transaction, not even an implicit one.
+ * cannot run in a transaction, not even an implicit one. Behind a pooler there is no session to bring anywhere: the
+ * server process belongs to other clients the moment the transaction ends.
  */
 export async function freshSession(session: Session): Promise<void> {
+  if (session.pooled) return;
   await session.run('DISCARD ALL');
-  await session.run(ownSettings);
+  await session.run(ownSettings('SET'));
+}
+
+/** What a transaction begins with: nothing where the session is ours, else what `freshSession` could not set. */
+export function pooledOpening(session: Session): string {
+  return session.pooled ? `${takeBack};\n${ownSettings('SET LOCAL')};\n` : '';
 }
 
 /**
@@ -16,22 +23,39 @@ export async function freshSession(session: Session): Promise<void> {
  * role would fail every migration for ever (measured), and with standard_conforming_strings off a text would be cut
  * into other statements than the ones we saw.
  */
-const ownSettings = `SET statement_timeout = 0;
-SET lock_timeout = 0;
-SET idle_in_transaction_session_timeout = 0;
-SET standard_conforming_strings = on;
-SET client_encoding = 'UTF8';
-SET client_min_messages = notice`;
+function ownSettings(scope: 'SET' | 'SET LOCAL'): string {
+  return [
+    'statement_timeout = 0',
+    'lock_timeout = 0',
+    'idle_in_transaction_session_timeout = 0',
+    'standard_conforming_strings = on',
+    "client_encoding = 'UTF8'",
+    'client_min_messages = notice',
+  ]
+    .map((setting) => `${scope} ${setting}`)
+    .join(';\n');
+}
 
-/** What a file asks for by directives, for its own transaction only; empty when it asks for nothing. */
-export function directiveSettings(directives: Directives, scope: 'SET' | 'SET LOCAL'): string {
+/**
+ * What a file runs with: the lock timeout of this try (null: as the session has it) and what its directives ask for;
+ * empty when that is nothing.
+ */
+export function fileSettings(directives: Directives, scope: 'SET' | 'SET LOCAL', lockTimeoutMs: number | null): string {
   const settings = [
-    directives.lockTimeoutMs === null ? null : `${scope} lock_timeout = ${directives.lockTimeoutMs}`,
+    lockTimeoutMs === null ? null : `${scope} lock_timeout = ${lockTimeoutMs}`,
     directives.statementTimeoutMs === null ? null : `${scope} statement_timeout = ${directives.statementTimeoutMs}`,
   ];
   return settings.filter((setting) => setting !== null).join(';\n');
 }
 
+/** Not SET LOCAL: behind a pooler the reset is also what keeps a setting of the file from the next client. */
+const takeBack = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL';
+
 /** Before our own row is written: whatever role, search_path or timeout the file has set is taken back. */
-export const ownStateAgain =
-  'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0';
+export function ownStateAgain(lockTimeoutMs: number): string {
+  // Deferred constraints are checked at the COMMIT that follows, and may wait for rows.
+  return `${takeBack}; SET LOCAL lock_timeout = ${lockTimeoutMs}; SET LOCAL statement_timeout = 0`;
+}
+
+/** The same for a moment only: a SET ROLE in a file without a transaction goes on for its next statement. */
+export const ownRoleForNow = 'SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE';

@@ -11,7 +11,13 @@ export interface RunnerDeps {
   readonly emit: Emit;
   readonly now: () => Date;
   readonly sleep: (milliseconds: number) => Promise<void>;
+  /** Calls `beat` again and again until the function it gives is called. */
+  readonly every: (milliseconds: number, beat: () => void) => () => void;
+  /** Opens another session to the same database. */
+  readonly connect: () => Promise<Session>;
   readonly newId: () => string;
+  /** A number in [0, 1), different each time. */
+  readonly chance: () => number;
   /** Aborted by a signal of the operating system; its reason is the PulseError to end with. */
   readonly signal: AbortSignal;
   readonly actor: Actor;
@@ -31,6 +37,21 @@ export interface Step {
   readonly upSql: string | null;
   readonly downSql: string | null;
   readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** The run a step belongs to. */
+export interface Run {
+  /** The ledger's schema. */
+  readonly schema: string;
+  /** The lease's token. */
+  readonly token: string;
+}
+
+/** One try at a step. */
+export interface Attempt {
+  readonly lockTimeoutMs: number;
+  /** Told the backend that works on it, before the first statement of the file is sent. */
+  readonly onBackend: (backendPid: number) => void;
 }
 
 /** What was done, for results. Milliseconds by the server's clock. */

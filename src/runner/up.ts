@@ -3,6 +3,7 @@ import type { LedgerState } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/read.ts';
 import type { Folder, Migration } from '../migrations/migration.ts';
 import { compare } from './compare.ts';
+import type { LockPatience } from './lock-schedule.ts';
 import { planUp, type UpRules } from './plan.ts';
 import { doneBefore, runSteps, withLease } from './run.ts';
 import type { Done, RunnerDeps, Step } from './step.ts';
@@ -12,6 +13,7 @@ export interface UpInput {
   readonly schema: string;
   readonly rules: UpRules;
   readonly lockWaitMs: number;
+  readonly patience: LockPatience;
   /** Checklist and backup: called once, before anything is written; what it returns is kept in the ledger rows. */
   readonly prepare: (pending: readonly Migration[], ledger: LedgerState) => Promise<Readonly<Record<string, unknown>>>;
 }
@@ -34,7 +36,7 @@ export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
   return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (ledger, token) => {
     const steps = planUp(compare(input.folder, ledger), input.rules).map((migration) => upStep(migration, details));
     try {
-      return resultOf(input, ledger, await runSteps(deps, ledger, token, steps));
+      return resultOf(input, ledger, await runSteps(deps, { ledger, token, patience: input.patience }, steps));
     } catch (error) {
       if (!(error instanceof PulseError)) throw error;
       const result = resultOf(input, ledger, doneBefore(error));
@@ -68,8 +70,12 @@ function whatIsTrue({ applied, pending }: UpResult, before: number): string[] {
 
 function resultOf(input: UpInput, before: LedgerState, done: readonly Done[]): UpResult {
   const versions = new Set(done.map(({ version }) => version));
-  const pending = compare(input.folder, before)
-    .filter((standing) => standing.applied === null && !versions.has(standing.version))
+  return { applied: done, pending: pendingIn(input.folder, before).filter(({ version }) => !versions.has(version)) };
+}
+
+/** What of a folder is not applied, as results show it. */
+export function pendingIn(folder: Folder, ledger: LedgerState): UpResult['pending'] {
+  return compare(folder, ledger)
+    .filter((standing) => standing.applied === null)
     .map(({ version, name }) => ({ version, name, durationMs: null }));
-  return { applied: done, pending };
 }

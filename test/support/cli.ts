@@ -58,7 +58,12 @@ export async function cli(argv: readonly string[], options: CliOptions): Promise
     stdinIsTerminal: options.stdinAnswers !== undefined,
     now: () => new Date(),
     sleep: (milliseconds) => delay(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted()),
+    every: (milliseconds, beat) => {
+      const timer = setInterval(beat, milliseconds);
+      return () => clearInterval(timer);
+    },
     newId: randomUUID,
+    chance: Math.random,
     signal,
     ask: async (question) => {
       const answer = answers.shift();

@@ -27,7 +27,21 @@ async function lastRows<Row extends object>(sql: postgres.Sql, text: string): Pr
   return [...(last as Row[])];
 }
 
-/** `test` with a fresh database: `test('…', async ({ database }) => …)`. */
+type OnCleanup = (work: () => Promise<void>) => void;
+
+async function openDatabase(maintenance: postgres.Sql, onCleanup: OnCleanup): Promise<TestDatabase> {
+  const name = `${inject('databasePrefix')}_${randomBytes(4).toString('hex')}`;
+  await maintenance`CREATE DATABASE ${maintenance(name)} TEMPLATE template0`;
+  const url = urlOf(name);
+  const sql = postgres(url, quiet);
+  onCleanup(async () => {
+    await sql.end({ timeout: 5 });
+    await maintenance`DROP DATABASE ${maintenance(name)} WITH (FORCE)`;
+  });
+  return { name, url, admin: (text) => lastRows(sql, text) };
+}
+
+/** `test` with a fresh database, and a second one where two are compared: `test('…', async ({ database, other }) => …)`. */
 export const test = base
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names a fixture needs from this pattern
   .extend('maintenance', { scope: 'file' }, async ({}, { onCleanup }) => {
@@ -35,14 +49,5 @@ export const test = base
     onCleanup(() => sql.end({ timeout: 5 }));
     return sql;
   })
-  .extend('database', async ({ maintenance }, { onCleanup }): Promise<TestDatabase> => {
-    const name = `${inject('databasePrefix')}_${randomBytes(4).toString('hex')}`;
-    await maintenance`CREATE DATABASE ${maintenance(name)} TEMPLATE template0`;
-    const url = urlOf(name);
-    const sql = postgres(url, quiet);
-    onCleanup(async () => {
-      await sql.end({ timeout: 5 });
-      await maintenance`DROP DATABASE ${maintenance(name)} WITH (FORCE)`;
-    });
-    return { name, url, admin: (text) => lastRows(sql, text) };
-  });
+  .extend('database', ({ maintenance }, { onCleanup }) => openDatabase(maintenance, onCleanup))
+  .extend('other', ({ maintenance }, { onCleanup }) => openDatabase(maintenance, onCleanup));

@@ -18,6 +18,8 @@ export interface Project {
   remove(...names: readonly string[]): Promise<void>;
   configure(text: string): Promise<void>;
   cli(argv: readonly string[], options?: Partial<CliOptions>): Promise<CliRun>;
+  /** The same for a command that has to end with exit code 0; throws with what it printed when it does not. */
+  done(argv: readonly string[], options?: Partial<CliOptions>): Promise<CliRun>;
 }
 
 /** Makes a project whose commands reach `database`, or none; `null` makes it without a folder of migrations. */
@@ -41,6 +43,11 @@ export async function openProject(files: Files | null, database?: Pick<TestDatab
     },
     configure: (text) => writeFile(join(directory, '.pulsemigraterc'), text),
     cli: (argv, options = {}) => cli(argv, { cwd: directory, ...options, env: { ...env, ...options.env } }),
+    async done(argv, options) {
+      const run = await project.cli(argv, options);
+      if (run.exitCode !== 0) throw new Error(`${argv.join(' ')} ended ${run.exitCode}:\n${run.stdout}${run.stderr}`);
+      return run;
+    },
   };
   if (files !== null) await project.write(files);
   return project;

@@ -21,7 +21,8 @@ export function registerBaseline(program: Command, addAction: AddAction): void {
 async function runBaseline(invocation: Invocation, [version = '']: readonly string[]): Promise<Outcome> {
   const settings = await openSettings(invocation);
   const folder = await openFolder(invocation, settings);
-  const { session } = await openSession(invocation, settings);
+  const opened = await openSession(invocation, settings);
+  const { session } = opened;
   try {
     const { baseline, baselineTargets } = await import('../../runner/repair.ts');
     if (invocation.flags['plan'] === true) {
@@ -36,7 +37,7 @@ async function runBaseline(invocation: Invocation, [version = '']: readonly stri
         text: `${wouldBaseline.map((row) => `would record ${row.version}_${row.name}`).join('\n')}\n`,
       };
     }
-    const deps = await runnerDeps(invocation, session);
+    const deps = await runnerDeps(invocation, opened);
     const result = await baseline(deps, {
       folder,
       schema: settings.ledgerSchema,

@@ -37,9 +37,15 @@ async function runDown(invocation: Invocation): Promise<Outcome> {
   const folder = await openFolderIfThere(invocation, settings);
   const { session, parameters } = await openSession(invocation, settings);
   try {
-    const deps = await runnerDeps(invocation, session);
+    const deps = await runnerDeps(invocation, { session, parameters });
     const { down, downSteps } = await import('../../runner/down.ts');
-    const input = { folder, schema: settings.ledgerSchema, reach, lockWaitMs: settings.lockWaitMs };
+    const input = {
+      folder,
+      schema: settings.ledgerSchema,
+      reach,
+      lockWaitMs: settings.lockWaitMs,
+      patience: settings.lock,
+    };
     if (flags['plan'] === true) {
       const [{ readLedger }, { scriptOf }] = await Promise.all([
         import('../../ledger/read.ts'),

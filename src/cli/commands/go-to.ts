@@ -52,12 +52,13 @@ async function go(invocation: Invocation, kind: 'redo' | 'goto', version: string
   const folder = await openFolder(invocation, settings);
   const { session, parameters } = await openSession(invocation, settings);
   try {
-    const deps = await runnerDeps(invocation, session);
+    const deps = await runnerDeps(invocation, { session, parameters });
     const { goTo, redo } = await import('../../runner/go-to.ts');
     const input = {
       folder,
       schema: settings.ledgerSchema,
       lockWaitMs: settings.lockWaitMs,
+      patience: settings.lock,
       allowOutOfOrder: flags['allowOutOfOrder'] === true,
       to: version ?? '',
       confirm: (planned: Parameters<Parameters<typeof goTo>[1]['confirm']>[0]) =>

@@ -27,9 +27,10 @@ async function runRepair(invocation: Invocation): Promise<Outcome> {
   const { flags } = invocation;
   const settings = await openSettings(invocation);
   const folder = await openFolderIfThere(invocation, settings);
-  const { session } = await openSession(invocation, settings);
+  const opened = await openSession(invocation, settings);
+  const { session } = opened;
   try {
-    const deps = await runnerDeps(invocation, session);
+    const deps = await runnerDeps(invocation, opened);
     const { repair } = await import('../../runner/repair.ts');
     const result = await repair(deps, {
       folder,

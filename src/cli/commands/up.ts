@@ -34,7 +34,7 @@ async function runUp(invocation: Invocation): Promise<Outcome> {
   const folder = await openFolder(invocation, settings);
   const { session, parameters } = await openSession(invocation, settings);
   try {
-    const deps = await runnerDeps(invocation, session);
+    const deps = await runnerDeps(invocation, { session, parameters });
     if (flags['plan'] === true) return await plan(invocation, deps, { folder, settings, rules });
     const { up } = await import('../../runner/up.ts');
     const result = await up(deps, {
@@ -42,6 +42,7 @@ async function runUp(invocation: Invocation): Promise<Outcome> {
       schema: settings.ledgerSchema,
       rules,
       lockWaitMs: settings.lockWaitMs,
+      patience: settings.lock,
       prepare: (pending, ledger) => prepareUp(invocation, { session, parameters, settings, folder, ledger, pending }),
     });
     return { result, text: invocation.global.quiet ? '' : renderUp(result) };

@@ -64,7 +64,12 @@ test('a policy that requires a backup is not satisfied by --yes', async ({ datab
   expect(await stateOf(database)).toEqual(before);
 });
 
-const answers: readonly (readonly [title: string, argv: readonly string[], proof: object, typed?: readonly string[]])[] = [
+const answers: readonly (readonly [
+  title: string,
+  argv: readonly string[],
+  proof: object,
+  typed?: readonly string[],
+])[] = [
   ['--yes', ['--yes'], { proof: 'answered', by: '--yes' }],
   ['--backup-done', ['--backup-done'], { proof: 'declared', by: '--backup-done' }],
   ['a person who says that there is one', [], { proof: 'answered', by: 'person' }, ['what?', 'have']],

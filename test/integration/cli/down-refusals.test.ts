@@ -93,7 +93,10 @@ test('a protected environment is undone when the name of its database is given',
 
   expect(refused.exitCode).toBe(8);
   expect(refused.stderr).toContain('environment production is protected');
-  expect(done.json()).toMatchObject({ exitCode: 0, result: { reverted: [{ version: '0003', name: 'c' }], applied: 2 } });
+  expect(done.json()).toMatchObject({
+    exitCode: 0,
+    result: { reverted: [{ version: '0003', name: 'c' }], applied: 2 },
+  });
 });
 
 test('a migration that says it is irreversible refuses with its own reason, and takes those asked for with it', async ({

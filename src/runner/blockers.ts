@@ -1,0 +1,85 @@
+import type { Session } from '../postgres/session.ts';
+import { sql } from '../postgres/sql.ts';
+import type { RunnerDeps } from './step.ts';
+
+/** A session that stands in the way, as far as the role may see it. */
+export interface Blocker {
+  /** 0 for a prepared transaction, which has no session. */
+  readonly pid: number;
+  readonly application: string | null;
+  readonly role: string | null;
+  readonly state: string | null;
+  /** How long its transaction is open, seconds. */
+  readonly seconds: number | null;
+  readonly query: string | null;
+}
+
+/** Looks, from a session of its own, at who blocks a backend while that waits. */
+export interface BlockerWatch {
+  /** Starts to look at a backend; forgets what was seen of an earlier one. */
+  watch(backendPid: number): void;
+  /** Stops looking and gives who was seen last. */
+  seen(): readonly Blocker[];
+  close(): Promise<void>;
+}
+
+const lookEveryMs = 20;
+
+/** A second session is opened at the first `watch`; where that fails, nobody is ever seen. */
+export function blockerWatch(deps: Pick<RunnerDeps, 'connect' | 'every'>): BlockerWatch {
+  let eyes: Promise<Session | null> | null = null;
+  let stop = () => {};
+  let last: readonly Blocker[] = [];
+  return {
+    watch: (backendPid) => {
+      stop();
+      last = [];
+      eyes ??= deps.connect().catch(() => null);
+      let looking = false;
+      stop = deps.every(lookEveryMs, () => {
+        if (looking) return;
+        looking = true;
+        void eyes
+          ?.then((session) => (session === null ? [] : blockersOf(session, backendPid)))
+          .then((found) => {
+            if (found.length > 0) last = found;
+          })
+          .catch(() => {})
+          .finally(() => {
+            looking = false;
+          });
+      });
+    },
+    seen: () => {
+      stop();
+      return last;
+    },
+    close: async () => {
+      stop();
+      await (await eyes)?.close();
+    },
+  };
+}
+
+async function blockersOf(session: Session, backendPid: number): Promise<Blocker[]> {
+  return session.rows<Blocker & Record<string, unknown>>(
+    sql`SELECT b.pid, a.application_name AS application, a.usename::pg_catalog.text AS role, a.state,
+               pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start))::pg_catalog.int4 AS seconds,
+               pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 80) AS query
+        FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(${backendPid})) AS b(pid)
+        LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = b.pid`,
+  );
+}
+
+/** `pid 812, psql, role anna, idle in transaction for 240 s: SELECT …`. */
+export function describeBlocker({ pid, application, role, state, seconds, query }: Blocker): string {
+  if (pid === 0) return 'a prepared transaction (see pg_prepared_xacts)';
+  const time = seconds === null ? '' : ` for ${seconds} s`;
+  const parts = [
+    `pid ${pid}`,
+    application === null || application === '' ? null : application,
+    role === null ? null : `role ${role}`,
+    state === null ? null : `${state}${time}`,
+  ].filter((part) => part !== null);
+  return `${parts.join(', ')}${query === null || query === '' ? '' : `: ${query}`}`;
+}

@@ -1,0 +1,226 @@
+import { isOn, parenthesisedOptions, statementTokens } from '../migrations/statement-tokens.ts';
+
+/** A name as the server's catalogs hold it, part by part: `App."T u"` is ['app', 'T u']. */
+export type NameParts = readonly string[];
+
+/** What there either is or is not, so that its existence alone tells whether a statement was carried out. */
+export type PlainObject = 'database' | 'tablespace' | 'subscription' | 'prepared transaction';
+
+/** What a statement does as far as the catalog can show it. */
+export type BareStatement =
+  | {
+      readonly kind: 'create-index';
+      /** Null where the server chooses the name. The index comes into the schema of its table. */
+      readonly name: string | null;
+      readonly table: NameParts;
+      readonly ifNotExists: boolean;
+      readonly unique: boolean;
+    }
+  | { readonly kind: 'drop-index'; readonly names: readonly NameParts[]; readonly ifExists: boolean }
+  | {
+      readonly kind: 'reindex';
+      readonly target: 'index' | 'table' | 'schema' | 'database';
+      /** Null where the server takes the database it is connected to. */
+      readonly name: NameParts | null;
+    }
+  | { readonly kind: 'detach-partition'; readonly parent: NameParts; readonly partition: NameParts }
+  | { readonly kind: 'create-object' | 'drop-object'; readonly object: PlainObject; readonly name: string }
+  /** VACUUM, ALTER SYSTEM and the like, which may be repeated; also what cannot be read. */
+  | { readonly kind: 'other' };
+
+const other: BareStatement = { kind: 'other' };
+
+/** Reads a statement by the grammar of PostgreSQL 15 to 18; what it is not made for comes back as `other`. */
+export function readBareStatement(sql: string): BareStatement {
+  const words = new Words(statementTokens(sql));
+  switch (words.take()) {
+    case 'CREATE':
+      return readCreate(words) ?? other;
+    case 'DROP':
+      return readDrop(words) ?? other;
+    case 'REINDEX':
+      return readReindex(words) ?? other;
+    case 'ALTER':
+      return readDetach(words) ?? other;
+    case 'COMMIT':
+    case 'ROLLBACK':
+      return readEndOfPrepared(words) ?? other;
+    default:
+      return other;
+  }
+}
+
+const plainObjects: Readonly<Record<string, PlainObject>> = {
+  DATABASE: 'database',
+  TABLESPACE: 'tablespace',
+  SUBSCRIPTION: 'subscription',
+};
+
+function readCreate(words: Words): BareStatement | null {
+  const object = plainObjects[words.peek() ?? ''];
+  if (object !== undefined) {
+    words.take();
+    const name = words.name();
+    return name === null ? null : { kind: 'create-object', object, name };
+  }
+  const unique = words.skip('UNIQUE');
+  if (!words.skip('INDEX')) return null;
+  words.skip('CONCURRENTLY');
+  const ifNotExists = words.skip('IF', 'NOT', 'EXISTS');
+  const name = words.peek() === 'ON' ? null : words.name();
+  if (!words.skip('ON')) return null;
+  const table = words.table();
+  return table === null ? null : { kind: 'create-index', name, table, ifNotExists, unique };
+}
+
+function readDrop(words: Words): BareStatement | null {
+  const object = plainObjects[words.peek() ?? ''];
+  if (object !== undefined) {
+    words.take();
+    words.skip('IF', 'EXISTS');
+    const name = words.name();
+    return name === null ? null : { kind: 'drop-object', object, name };
+  }
+  if (!words.skip('INDEX')) return null;
+  words.skip('CONCURRENTLY');
+  const ifExists = words.skip('IF', 'EXISTS');
+  const names: NameParts[] = [];
+  do {
+    const name = words.qualified();
+    if (name === null) return null;
+    names.push(name);
+  } while (words.skip(','));
+  return { kind: 'drop-index', names, ifExists };
+}
+
+const reindexTargets: Readonly<Record<string, 'index' | 'table' | 'schema' | 'database'>> = {
+  INDEX: 'index',
+  TABLE: 'table',
+  SCHEMA: 'schema',
+  DATABASE: 'database',
+};
+
+/** Only the concurrent form leaves anything behind when it is interrupted. */
+function readReindex(words: Words): BareStatement | null {
+  const listed = words.peek() === '(' && isOn(parenthesisedOptions(words.tokens, 1), 'CONCURRENTLY', false);
+  if (words.peek() === '(') words.skipPast(')');
+  const target = reindexTargets[words.take() ?? ''];
+  const concurrently = words.skip('CONCURRENTLY') || listed;
+  if (target === undefined || !concurrently) return null;
+  return { kind: 'reindex', target, name: words.qualified() };
+}
+
+function readDetach(words: Words): BareStatement | null {
+  if (!words.skip('TABLE')) return null;
+  words.skip('IF', 'EXISTS');
+  const parent = words.table();
+  if (parent === null || !words.skip('DETACH', 'PARTITION')) return null;
+  const partition = words.qualified();
+  return partition !== null && words.skip('CONCURRENTLY') ? { kind: 'detach-partition', parent, partition } : null;
+}
+
+function readEndOfPrepared(words: Words): BareStatement | null {
+  if (!words.skip('PREPARED')) return null;
+  const literal = words.take();
+  // Other spellings (E'…', $$…$$) are not worth reading: such a statement is simply run again.
+  if (literal === undefined || !/^'[^\\]*'$/s.test(literal)) return null;
+  return { kind: 'drop-object', object: 'prepared transaction', name: literal.slice(1, -1).replaceAll("''", "'") };
+}
+
+/** A walk over the tokens of one statement. */
+class Words {
+  readonly tokens: readonly string[];
+  #at = 0;
+
+  constructor(tokens: readonly string[]) {
+    this.tokens = tokens;
+  }
+
+  peek(): string | undefined {
+    return this.tokens[this.#at];
+  }
+
+  take(): string | undefined {
+    return this.tokens[this.#at++];
+  }
+
+  /** Steps over `words` when exactly they come next: an index may be called `if` too. */
+  skip(...words: readonly string[]): boolean {
+    const come = words.every((word, offset) => this.tokens[this.#at + offset] === word);
+    if (come) this.#at += words.length;
+    return come;
+  }
+
+  skipPast(token: string): void {
+    const at = this.tokens.indexOf(token, this.#at);
+    this.#at = at < 0 ? this.tokens.length : at + 1;
+  }
+
+  /** One name, or null where none can be read. */
+  name(): string | null {
+    const token = this.peek();
+    if (token === undefined) return null;
+    if (/^[Uu]&"/.test(token)) {
+      this.take();
+      const escape = this.skip('UESCAPE') ? this.take()?.slice(1, -1) : '\\';
+      return escape === undefined ? null : withUnicodeEscapes(inner(token.slice(2)), escape);
+    }
+    if (token.startsWith('"')) {
+      this.take();
+      return inner(token);
+    }
+    if (!isWord(token)) return null;
+    this.take();
+    return foldName(token);
+  }
+
+  qualified(): NameParts | null {
+    const parts: string[] = [];
+    do {
+      const part = this.name();
+      if (part === null) return null;
+      parts.push(part);
+    } while (this.skip('.'));
+    return parts;
+  }
+
+  /** A table as the grammar lets it be written: `t`, `ONLY t`, `ONLY (t)`, `t *`. */
+  table(): NameParts | null {
+    const bracketed = this.skip('ONLY') && this.skip('(');
+    const name = this.qualified();
+    if (bracketed) this.skip(')');
+    else this.skip('*');
+    return name;
+  }
+}
+
+function inner(quoted: string): string {
+  return quoted.slice(1, -1).replaceAll('""', '"');
+}
+
+function isWord(token: string): boolean {
+  return /^[A-Za-z_\u0080-\uffff]/.test(token);
+}
+
+/** The server folds ASCII letters only (in UTF-8 and every other encoding of several bytes). */
+function foldName(word: string): string {
+  return word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** `\0041` and `\+000041` of a U&"…" name, with whatever character UESCAPE puts in the place of the backslash. */
+function withUnicodeEscapes(text: string, escape: string): string {
+  let name = '';
+  for (let at = 0; at < text.length; ) {
+    const digits = text[at + 1] === '+' ? text.slice(at + 2, at + 8) : text.slice(at + 1, at + 5);
+    if (text[at] !== escape) name += text[at++];
+    else if (text[at + 1] === escape) {
+      name += escape;
+      at += 2;
+    } else {
+      // A pair of surrogates comes as two escapes and joins by itself.
+      name += text[at + 1] === '+' ? String.fromCodePoint(parseInt(digits, 16)) : String.fromCharCode(parseInt(digits, 16));
+      at += 1 + digits.length + (text[at + 1] === '+' ? 1 : 0);
+    }
+  }
+  return name;
+}

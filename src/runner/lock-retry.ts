@@ -1,0 +1,57 @@
+import { PulseError } from '../errors.ts';
+import { type BlockerWatch, describeBlocker } from './blockers.ts';
+import { type LockPatience, lockTimeout, pauseAfter } from './lock-schedule.ts';
+import type { Attempt, RunnerDeps, Step } from './step.ts';
+
+/**
+ * Tries a step again while it fails for want of a lock, the whole file each time: what it did was rolled back, and its
+ * locks with it, so nobody waits behind us during the pause.
+ * @throws {PulseError} `lock-not-obtained` with the blockers' names when the budget is spent, and every other failure at once.
+ */
+export async function retryOnLock<Result>(
+  deps: RunnerDeps,
+  blockers: BlockerWatch,
+  step: Step,
+  configured: LockPatience,
+  work: (attempt: Attempt) => Promise<Result>,
+): Promise<Result> {
+  const patience = { ...configured, timeoutMs: step.file.directives.lockTimeoutMs ?? configured.timeoutMs };
+  const attempts = patience.retries + 1;
+  let named: readonly string[] = [];
+  for (let attempt = 1; ; attempt += 1) {
+    // Who stands in the way is worth a second session only once something does.
+    const onBackend = (backendPid: number) => (attempt === 1 ? undefined : blockers.watch(backendPid));
+    try {
+      return await work({ lockTimeoutMs: lockTimeout(attempt, patience), onBackend });
+    } catch (error) {
+      const seen = blockers.seen().map(describeBlocker);
+      if (seen.length > 0) named = seen;
+      if (!wantsLock(error)) throw error;
+      if (attempt >= attempts) throw gaveUp(error, attempts, named);
+      const pauseMs = pauseAfter(attempt, patience, deps.chance());
+      deps.emit({ type: 'lock-waiting', version: step.version, attempt, attempts, pauseMs, blockers: named });
+      await deps.sleep(pauseMs);
+    } finally {
+      blockers.seen();
+    }
+  }
+}
+
+/** lock_not_available, deadlock_detected: nothing is wrong with the file. */
+function wantsLock(error: unknown): error is PulseError {
+  return (
+    error instanceof PulseError &&
+    error.code === 'lock-not-obtained' &&
+    ['55P03', '40P01'].includes(error.server?.sqlstate ?? '')
+  );
+}
+
+function gaveUp(error: PulseError, attempts: number, blockers: readonly string[]): PulseError {
+  return new PulseError('lock-not-obtained', `${error.message} (tried ${attempts} times)`, {
+    hint: 'wait for the holder or end it (SELECT pg_terminate_backend(PID);), then run the command again; or try longer: --lock-retries 100',
+    now: [...error.now, ...blockers.map((blocker) => `in the way: ${blocker}`)],
+    ...(error.location && { location: error.location }),
+    ...(error.server && { server: error.server }),
+    cause: error,
+  });
+}

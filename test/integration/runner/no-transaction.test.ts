@@ -1,0 +1,178 @@
+import { expect } from 'vitest';
+import { test } from '../../support/database.ts';
+import { openProject, pairs } from '../../support/project.ts';
+import { stateOf } from '../../support/untouched.ts';
+
+const base = ['CREATE TABLE a (id int);', 'DROP TABLE a;'] as const;
+
+test('several CONCURRENTLY statements of one file run one after another, up and down', async ({ database }) => {
+  const project = await openProject(
+    pairs({
+      '0001_a': base,
+      '0002_indexes': [
+        '-- pulse: no-transaction\nCREATE INDEX CONCURRENTLY a_one ON a (id);\nCREATE INDEX CONCURRENTLY a_two ON a ((id + 1));\nREINDEX INDEX CONCURRENTLY a_one;',
+        '-- pulse: no-transaction\nDROP INDEX CONCURRENTLY a_two;\nDROP INDEX CONCURRENTLY a_one;',
+      ],
+    }),
+    database,
+  );
+
+  await project.done(['up']);
+  expect(
+    await database.admin(
+      'SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = $$a$$::regclass AND indisvalid ORDER BY 1',
+    ),
+  ).toEqual([{ relname: 'a_one' }, { relname: 'a_two' }]);
+  expect(await database.admin('SELECT version, in_transaction, outcome FROM pulse_migrate.ledger ORDER BY id')).toEqual(
+    [
+      { version: '0001', in_transaction: true, outcome: 'done' },
+      { version: '0002', in_transaction: false, outcome: 'done' },
+    ],
+  );
+
+  await project.done(['down', '--i-know']);
+  expect(await database.admin('SELECT FROM pg_index WHERE indrelid = $$a$$::regclass')).toEqual([]);
+});
+
+const stops = (second: string) =>
+  `-- pulse: no-transaction\nINSERT INTO a VALUES (1);\n${second};\nINSERT INTO a VALUES (3);\n`;
+
+test('a file that stops at its second statement is resumed there and repeats nothing', async ({ database }) => {
+  const project = await openProject(
+    pairs({ '0001_a': base, '0002_rows': [stops('INSERT INTO b VALUES (2)'), 'DELETE FROM a;'] }),
+    database,
+  );
+
+  const shown = await project.cli(['up']);
+  expect(shown.exitCode).toBe(6);
+  expect(shown.stderr).toContain('migration-partial  migrations/0002_rows.up.sql:3:13  relation "b" does not exist');
+  expect(shown.stderr).toContain('1 of 3 statements are done, statement 2 of 3 failed');
+  expect(shown.stderr).toContain('what is done is not repeated');
+  expect(shown.stdout).not.toContain('0002');
+  expect((await project.cli(['status', '--json'])).json().result).toMatchObject({
+    applied: 1,
+    pending: 1,
+    disagreements: 1,
+    migrations: [
+      { version: '0001' },
+      { version: '0002', state: 'pending', unfinished: { direction: 'up', done: 1, of: 3 } },
+    ],
+  });
+  const refusedDown = await project.cli(['down', '--i-know', '--yes']);
+  expect(refusedDown.exitCode).toBe(6);
+  expect(refusedDown.stderr).toContain('0002_rows stopped part of the way and is not applied yet');
+
+  await project.write({ '0002_rows.up.sql': stops('INSERT INTO a VALUES (2)') });
+  const document = (await project.cli(['up', '--yes', '--json'])).json();
+
+  expect(document).toMatchObject({ exitCode: 0, result: { applied: [{ version: '0002' }], pending: [] } });
+  expect(await database.admin('SELECT id FROM a ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
+  expect(await database.admin('SELECT version, outcome, effect FROM pulse_migrate.ledger ORDER BY id')).toEqual([
+    { version: '0001', outcome: 'done', effect: 'applied' },
+    { version: '0002', outcome: 'failed', effect: 'none' },
+    { version: '0002', outcome: 'done', effect: 'applied' },
+  ]);
+});
+
+test('a finished statement that was edited since is refused until the finished part is forgotten', async ({
+  database,
+}) => {
+  const project = await openProject(
+    pairs({ '0001_a': base, '0002_rows': [stops('INSERT INTO b VALUES (2)'), 'DELETE FROM a;'] }),
+    database,
+  );
+  await project.cli(['up']);
+  await project.write({ '0002_rows.up.sql': stops('INSERT INTO a VALUES (2)').replace('VALUES (1)', 'VALUES (11)') });
+  const before = await stateOf(database);
+
+  const refused = (await project.cli(['up', '--yes', '--json'])).json();
+  expect(refused).toMatchObject({
+    exitCode: 7,
+    error: { code: 'ledger-mismatch', file: 'migrations/0002_rows.up.sql' },
+  });
+  expect(refused.error?.message).toContain(
+    'statement 1 of migrations/0002_rows.up.sql was changed after it had been executed',
+  );
+  expect(refused.error?.hint).toContain('pulse-migrate repair --forget 0002');
+  expect((await stateOf(database)).catalog).toEqual(before.catalog);
+  expect(await database.admin('SELECT id FROM a')).toEqual([{ id: 1 }]);
+
+  const forgotten = (await project.cli(['repair', '--forget', '2', '--json'])).json();
+  expect(forgotten).toMatchObject({ exitCode: 0, result: { forgotten: ['0002'], disagreements: [] } });
+  await project.done(['up', '--yes']);
+  expect(await database.admin('SELECT id FROM a ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }, { id: 11 }]);
+});
+
+test('a first statement that fails and can be rolled back leaves nothing, with exit code 5', async ({ database }) => {
+  const project = await openProject(
+    pairs({ '0001_a': ['-- pulse: no-transaction\nCREATE TABLE a AS SELECT nope;\nVACUUM;', 'SELECT 1;'] }),
+    database,
+  );
+
+  const shown = await project.cli(['up']);
+
+  expect(shown.exitCode).toBe(5);
+  expect(shown.stderr).toContain('migrations/0001_a.up.sql:2:26');
+  expect(await database.admin(`SELECT to_regclass('a') AS a`)).toEqual([{ a: null }]);
+});
+
+test('a first CONCURRENTLY that fails is told as partly applied, because its invalid index remains', async ({
+  database,
+}) => {
+  const project = await openProject(
+    pairs({
+      '0001_a': ['CREATE TABLE a (id int);\nINSERT INTO a VALUES (1), (1);', 'DROP TABLE a;'],
+      '0002_index': ['-- pulse: no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY a_id ON a (id);', 'DROP INDEX a_id;'],
+    }),
+    database,
+  );
+
+  const shown = await project.cli(['up']);
+
+  expect(await database.admin(`SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('a_id')`)).toEqual([
+    { indisvalid: false },
+  ]);
+  expect(shown.exitCode).toBe(6);
+  expect(shown.stderr).toContain('SQLSTATE 23505');
+  expect(shown.stderr).toContain('statement 1');
+});
+
+test('an enum value that is added and then used runs without a transaction', async ({ database }) => {
+  const project = await openProject(
+    pairs({
+      '0001_a': ["CREATE TYPE mood AS ENUM ('calm');\nCREATE TABLE a (m mood);", 'DROP TABLE a; DROP TYPE mood;'],
+      '0002_b': [
+        "-- pulse: no-transaction\nALTER TYPE mood ADD VALUE 'glad';\nINSERT INTO a VALUES ('glad');",
+        '-- pulse: irreversible enum values cannot be dropped',
+      ],
+    }),
+    database,
+  );
+
+  await project.done(['up']);
+
+  expect(await database.admin('SELECT m FROM a')).toEqual([{ m: 'glad' }]);
+});
+
+test('a down that stops part of the way must be finished before anything is built on it', async ({ database }) => {
+  const project = await openProject(
+    pairs({
+      '0001_a': [
+        'CREATE TABLE a (id int);',
+        '-- pulse: no-transaction\nALTER TABLE a RENAME TO z;\nDROP TABLE missing;\nDROP TABLE z;',
+      ],
+    }),
+    database,
+  );
+  await project.cli(['up']);
+
+  expect((await project.cli(['down', '--i-know'])).exitCode).toBe(6);
+  const refused = await project.cli(['up']);
+  expect(refused.exitCode).toBe(6);
+  expect(refused.stderr).toContain('the down of 0001_a stopped part of the way');
+  expect(refused.stderr).toContain('finish it first: pulse-migrate down --i-know');
+
+  await database.admin('CREATE TABLE missing ()');
+  await project.done(['down', '--i-know']);
+  expect(await database.admin(`SELECT to_regclass('a') AS a, to_regclass('z') AS z`)).toEqual([{ a: null, z: null }]);
+});

@@ -1,0 +1,119 @@
+import { expect } from 'vitest';
+import type { TestDatabase } from '../../support/database.ts';
+import { test } from '../../support/program.ts';
+import { openProject, pairs, table } from '../../support/project.ts';
+import { until } from '../../support/until.ts';
+
+const files = pairs({
+  '0001_a': ['CREATE TABLE a (id int);\nINSERT INTO a VALUES (1);', 'DROP TABLE a;'],
+  '0002_b': ['INSERT INTO a VALUES (2);\nSELECT pg_sleep(0.1);', 'DELETE FROM a;'],
+  '0003_c': [
+    '-- pulse: no-transaction\nCREATE INDEX CONCURRENTLY a_id ON a (id);\nINSERT INTO a VALUES (3);',
+    'DROP INDEX a_id;',
+  ],
+});
+
+async function expectOnce(database: TestDatabase): Promise<void> {
+  expect(await database.admin('SELECT id FROM a ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
+  expect(await database.admin('SELECT version, outcome FROM pulse_migrate.ledger ORDER BY id')).toEqual(
+    ['0001', '0002', '0003'].map((version) => ({ version, outcome: 'done' })),
+  );
+}
+
+test('two runs at once on an empty database apply each migration once, and both say that they are done', async ({
+  database,
+}) => {
+  const project = await openProject(files, database);
+
+  const runs = await Promise.all([project.done(['up', '--json', '--yes']), project.done(['up', '--json', '--yes'])]);
+
+  const applied = runs.flatMap((run) => run.json<{ applied: { version: string }[] }>().result.applied);
+  expect(applied.map(({ version }) => version).toSorted()).toEqual(['0001', '0002', '0003']);
+  await expectOnce(database);
+});
+
+test('ten programs at once on an empty database apply each migration once, and all end with 0', {
+  timeout: 90_000,
+}, async ({ database, start }) => {
+  const project = await openProject(files, database);
+
+  const runs = await Promise.all(
+    Array.from({ length: 10 }, () => start(project, ['up', '--json', '--yes', '--lock-wait', '80s']).ended),
+  );
+
+  expect(runs.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual(Array(10).fill([0, '']));
+  const applied = runs.flatMap((run) => run.json<{ applied: { version: string }[] }>().result.applied);
+  expect(applied.map(({ version }) => version).toSorted()).toEqual(['0001', '0002', '0003']);
+  await expectOnce(database);
+});
+
+const sleeper = pairs({
+  '0001_a': table('a'),
+  '0002_sleeps': ['-- pulse: no-transaction\nSELECT pg_sleep(30);\n', 'SELECT 1;'],
+});
+
+function sleeping(database: TestDatabase): Promise<number> {
+  return until('the migration sleeps', async () => {
+    const [row] = await database.admin<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep' AND application_name = 'pulse-migrate'`,
+    );
+    return row?.pid;
+  });
+}
+
+test('a wait that is over names the holder by pid, program and person, and exits 4', async ({ database, start }) => {
+  const project = await openProject(sleeper, database);
+  const holder = start(project, ['up']);
+  const pid = await sleeping(database);
+
+  const shown = await project.cli(['up', '--lock-wait', '1s']);
+  const document = (await project.cli(['up', '--lock-wait', '1ms', '--json'])).json();
+
+  expect(shown.exitCode).toBe(4);
+  expect(shown.stderr).toContain(`another run is at work: pid ${pid}, pulse-migrate, role `);
+  expect(shown.stderr).toContain('--lock-wait');
+  expect(document).toMatchObject({ exitCode: 4, error: { code: 'lock-not-obtained' } });
+  holder.kill('SIGINT');
+  await holder.ended;
+});
+
+test('a run whose program was killed is taken over as soon as its backend is gone', async ({ database, start }) => {
+  const project = await openProject(sleeper, database);
+  const holder = start(project, ['up']);
+  const pid = await sleeping(database);
+  holder.kill('SIGKILL');
+  expect((await holder.ended).exitCode).toBe(137);
+  await project.write({ '0002_sleeps.up.sql': '-- pulse: no-transaction\nSELECT 1;\n' });
+
+  const held = await project.cli(['up', '--lock-wait', '1ms']);
+  expect(held.exitCode).toBe(4);
+  expect(held.stderr).toContain(`pid ${pid}`);
+
+  await database.admin(`SELECT pg_terminate_backend(${pid})`);
+  const taken = await project.done(['up', '--json']);
+  expect(taken.json().result).toMatchObject({ applied: [{ version: '0002' }], pending: [] });
+});
+
+test('a lock that another session holds ends the migration when its directive says so, with exit code 4', async ({
+  database,
+}) => {
+  const project = await openProject(
+    pairs({
+      '0001_a': table('a'),
+      '0002_b': ['-- pulse: lock-timeout 50ms\nALTER TABLE a ADD b int;', 'ALTER TABLE a DROP b;'],
+    }),
+    database,
+  );
+  await project.done(['up', '--steps', '1']);
+  await database.admin('BEGIN; LOCK TABLE a IN ACCESS SHARE MODE');
+
+  const document = (await project.cli(['up', '--json'])).json();
+  await database.admin('ROLLBACK');
+
+  expect(document).toMatchObject({
+    exitCode: 4,
+    error: { code: 'lock-not-obtained', sqlstate: '55P03', file: 'migrations/0002_b.up.sql' },
+    result: { applied: [], pending: [{ version: '0002' }] },
+  });
+  await project.done(['up']);
+});
