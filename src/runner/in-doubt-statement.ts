@@ -218,7 +218,8 @@ function withUnicodeEscapes(text: string, escape: string): string {
       at += 2;
     } else {
       // A pair of surrogates comes as two escapes and joins by itself.
-      name += text[at + 1] === '+' ? String.fromCodePoint(parseInt(digits, 16)) : String.fromCharCode(parseInt(digits, 16));
+      name +=
+        text[at + 1] === '+' ? String.fromCodePoint(parseInt(digits, 16)) : String.fromCharCode(parseInt(digits, 16));
       at += 1 + digits.length + (text[at + 1] === '+' ? 1 : 0);
     }
   }

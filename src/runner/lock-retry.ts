@@ -12,17 +12,18 @@ export async function retryOnLock<Result>(
   deps: RunnerDeps,
   blockers: BlockerWatch,
   step: Step,
-  configured: LockPatience,
+  patience: LockPatience,
   work: (attempt: Attempt) => Promise<Result>,
 ): Promise<Result> {
-  const patience = { ...configured, timeoutMs: step.file.directives.lockTimeoutMs ?? configured.timeoutMs };
   const attempts = patience.retries + 1;
   let named: readonly string[] = [];
   for (let attempt = 1; ; attempt += 1) {
     // Who stands in the way is worth a second session only once something does.
     const onBackend = (backendPid: number) => (attempt === 1 ? undefined : blockers.watch(backendPid));
     try {
-      return await work({ lockTimeoutMs: lockTimeout(attempt, patience), onBackend });
+      // A file that names its own time means it, from the first try on.
+      const lockTimeoutMs = step.file.directives.lockTimeoutMs ?? lockTimeout(attempt, patience);
+      return await work({ lockTimeoutMs, onBackend });
     } catch (error) {
       const seen = blockers.seen().map(describeBlocker);
       if (seen.length > 0) named = seen;

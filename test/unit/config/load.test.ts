@@ -297,12 +297,12 @@ describe('a file with problems', () => {
         [
           ".pulsemigraterc:14:5",
           "unknown key "environments" in environments.production",
-          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, protected, backup, checks",
+          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, protected, backup, checks",
         ],
         [
           ".pulsemigraterc:15:1",
           "unknown key "__proto__"",
-          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, protected, backup, checks, environments",
+          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, protected, backup, checks, environments",
         ],
       ]
     `);
