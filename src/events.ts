@@ -4,6 +4,12 @@
  */
 export type Direction = 'up' | 'down';
 
+/**
+ * What the catalog showed of a statement that an earlier run had begun. `done`: its effect is there. `invalid`: its
+ * index was INVALID and is rebuilt. `pending`: its detach was half done and is finished. `leftover`: copies it left are dropped.
+ */
+export type SettledState = 'done' | 'invalid' | 'pending' | 'leftover';
+
 export type ProgressEvent =
   | {
       readonly type: 'migration-started';
@@ -29,8 +35,18 @@ export type ProgressEvent =
       readonly statements: number;
       readonly resumed: boolean;
     }
+  | {
+      readonly type: 'statement-settled';
+      readonly version: string;
+      readonly statement: number;
+      readonly statements: number;
+      /** What it is about: `index t_u`. */
+      readonly object: string;
+      readonly found: SettledState;
+    }
   | { readonly type: 'server-notice'; readonly severity: string; readonly message: string }
   | { readonly type: 'lease-waiting'; readonly holder: string; readonly waitedMs: number; readonly limitMs: number }
+  | { readonly type: 'reconnecting'; readonly waitedMs: number; readonly limitMs: number; readonly reason: string }
   | {
       readonly type: 'lock-waiting';
       readonly version: string;

@@ -1,4 +1,4 @@
-import type { Emit, ProgressEvent } from '../events.ts';
+import type { Emit, ProgressEvent, SettledState } from '../events.ts';
 import { bytes, duration } from './render/format.ts';
 import type { Runtime } from './runtime.ts';
 import { terminalSpinner } from './spinner.ts';
@@ -70,6 +70,13 @@ export function progressSink(runtime: Runtime, options: ProgressOptions): Progre
   return { emit, warnings, stop: () => spinner?.clear() };
 }
 
+const settled: Readonly<Record<SettledState, string>> = {
+  done: 'shows that an earlier run had done it already',
+  invalid: 'was left INVALID: dropped and rebuilt',
+  pending: 'was left half detached: finished',
+  leftover: 'was left by an interrupted REINDEX: dropped',
+};
+
 function warningText(event: { readonly message: string; readonly hint?: string }, style: Style): string {
   const hint = event.hint === undefined ? '' : `\n  ${style.accent(style.symbols.pointer)} ${event.hint}`;
   return `${style.careful(style.symbols.warning)} ${event.message}${hint}`;
@@ -90,11 +97,19 @@ function tell(event: Exclude<ProgressEvent, { type: 'warning' }>, out: Style, er
       const end = event.resumed ? 'was done by an earlier run' : 'done';
       return ['going', `${event.version}: statement ${event.statement} of ${event.statements} ${end}`];
     }
+    case 'statement-settled': {
+      const what = `${event.object} ${settled[event.found]}`;
+      return ['err', `${event.version} statement ${event.statement} of ${event.statements}: ${what}`];
+    }
     case 'server-notice':
       return ['err', err.faint(`${event.severity}: ${event.message}`)];
     case 'lease-waiting': {
       const time = `${duration(event.waitedMs)} of ${duration(event.limitMs)}`;
       return ['going', `waiting for another run: ${event.holder} (${time})`];
+    }
+    case 'reconnecting': {
+      const time = `${duration(event.waitedMs)} of ${duration(event.limitMs)}`;
+      return ['going', `connection lost, connecting again (${time}): ${event.reason}`];
     }
     case 'lock-waiting': {
       const who = event.blockers.length === 0 ? '' : `: ${event.blockers.join('; ')}`;

@@ -23,8 +23,11 @@ export interface UnfinishedMigration {
   readonly direction: 'up' | 'down';
   /** Checksums of the finished statements, in order. */
   readonly finished: readonly string[];
-  /** True when a statement was begun whose end is not recorded. */
-  readonly inDoubt: boolean;
+  /**
+   * The last mark of a statement whose end is not recorded, if there is one: the checksum its text had then, and the
+   * transaction of the mark.
+   */
+  readonly begun: { readonly checksum: string; readonly xid: string } | null;
   readonly statements: number;
 }
 

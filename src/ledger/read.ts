@@ -31,7 +31,7 @@ interface UnfinishedRow {
   readonly number: string;
   readonly direction: 'up' | 'down';
   readonly finished: readonly string[] | null;
-  readonly in_doubt: boolean;
+  readonly begun: UnfinishedMigration['begun'];
   readonly statements: number;
 }
 
@@ -48,7 +48,12 @@ function stateQuery(schema: string): Sql {
    FROM (
      SELECT j.entry, pg_catalog.min(j.number)::pg_catalog.text AS number, pg_catalog.min(j.direction) AS direction,
             pg_catalog.json_agg(j.checksum ORDER BY j.statement) FILTER (WHERE j.state = 'finished') AS finished,
-            pg_catalog.max(j.statement) > pg_catalog.count(*) FILTER (WHERE j.state = 'finished') AS in_doubt,
+            (SELECT pg_catalog.json_build_object('checksum', b.checksum, 'xid', b.xmin::pg_catalog.text)
+             FROM ${ident(schema, 'journal')} AS b
+             WHERE b.entry = j.entry AND b.state = 'started' AND NOT EXISTS (
+               SELECT FROM ${ident(schema, 'journal')} AS f
+               WHERE f.entry = b.entry AND f.statement = b.statement AND f.state = 'finished')
+             ORDER BY b.id DESC LIMIT 1) AS begun,
             pg_catalog.max(j.statements) AS statements
      FROM ${ident(schema, 'journal')} AS j
      WHERE NOT EXISTS (SELECT FROM ${ident(schema, 'ledger')} AS l WHERE l.entry = j.entry)
@@ -143,7 +148,7 @@ function unfinishedMigration(row: UnfinishedRow): UnfinishedMigration {
     number: BigInt(row.number),
     direction: row.direction,
     finished: row.finished ?? [],
-    inDoubt: row.in_doubt,
+    begun: row.begun,
     statements: row.statements,
   };
 }

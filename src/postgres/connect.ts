@@ -114,7 +114,11 @@ function startDeadline(socket: Socket, milliseconds: number): NodeJS.Timeout | u
 function refusal(error: unknown, host: HostParameters, parameters: ConnectionParameters, wire: Wire): unknown {
   const where = target(host, parameters);
   if (error instanceof PulseError && error.code === 'connection-lost') {
-    return new PulseError('connection-failed', `${where}: the server closed the connection before it was ready`, {
+    const said =
+      error.cause instanceof StatementError
+        ? error.cause.message
+        : 'the server closed the connection before it was ready';
+    return new PulseError('connection-failed', `${where}: ${said}`, {
       cause: error,
     });
   }

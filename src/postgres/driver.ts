@@ -3,7 +3,7 @@ import { finished } from 'node:stream/promises';
 import postgres from 'postgres';
 import { PulseError } from '../errors.ts';
 import type { ConnectionParameters, HostParameters } from './connection-parameters.ts';
-import { isServerError, StatementError } from './errors.ts';
+import { isServerError, StatementError, serverReport } from './errors.ts';
 import type { ServerNotice } from './session.ts';
 
 /** One connection through postgres.js, which is never allowed to open a second one by itself. */
@@ -142,9 +142,19 @@ function lastRows(result: unknown): Row[] {
   return Array.isArray(last) ? (last as Row[]) : (result as Row[]);
 }
 
+/** admin_shutdown, crash_shutdown, cannot_connect_now, idle_in_transaction_session_timeout, idle_session_timeout. */
+const endOfSession = new Set(['57P01', '57P02', '57P03', '25P03', '57P05']);
+
 /** Errors of the driver carry the whole query and its parameters: only the server's words go further. */
 function translate(error: unknown, completed = 0): unknown {
-  if (isServerError(error)) return new StatementError(error, completed);
+  if (isServerError(error)) {
+    const refusal = new StatementError(error, completed);
+    if (!endOfSession.has(refusal.sqlstate)) return refusal;
+    return new PulseError('connection-lost', `the server ended the connection: ${refusal.message}`, {
+      server: serverReport(refusal),
+      cause: refusal,
+    });
+  }
   if (error instanceof PulseError) return error;
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code === 'string' && /^(CONNECTION_|CONNECT_|ECONN|EPIPE|ETIMEDOUT|ENOTCONN)/.test(code)) {

@@ -3,12 +3,15 @@ import { appendEntry, type JournalMark, markStatement } from '../ledger/append.t
 import type { UnfinishedMigration } from '../ledger/ledger.ts';
 import { checksumOf } from '../migrations/checksum.ts';
 import type { Statement } from '../migrations/migration.ts';
+import { locationAt } from '../migrations/parse-file.ts';
 import { cannotRunInTransaction } from '../migrations/transaction-rules.ts';
 import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
-import type { Session } from '../postgres/session.ts';
 import { raw, sql } from '../postgres/sql.ts';
 import { explainFailure } from './failure.ts';
+import { type EarlierRun, leftBehind, refuseMissingIndex } from './in-doubt.ts';
+import { readBareStatement, setsTheSession } from './in-doubt-statement.ts';
 import type { Message } from './messages.ts';
+import { leaseLost, runBare } from './run-bare.ts';
 import { fileSettings, freshSession, ownRoleForNow, pooledOpening } from './session-state.ts';
 import { type Done, entryOf, type RunnerDeps, type Step } from './step.ts';
 
@@ -36,23 +39,30 @@ export async function applyByStatement(
   if (settings !== '' && !session.pooled) await session.run(settings);
 
   for (const [index, statement] of statements.entries()) {
-    const resumed = index < (unfinished?.finished.length ?? 0);
-    if (!resumed) {
-      const mark = {
-        entry,
-        number: step.number,
-        direction: step.direction,
-        statement: index + 1,
-        statements: statements.length,
-        checksum: checksumOf(textOf(step, statement)),
-      };
-      try {
-        deps.signal.throwIfAborted();
-        await runOne(deps, schema, token, step, statement, mark);
+    const before = unfinished?.finished.length ?? 0;
+    const resumed = index < before;
+    try {
+      deps.signal.throwIfAborted();
+      if (resumed) {
+        const text = textOf(step, statement);
+        // A setting went with the session of the run that made it; names in the statements to come may depend on it.
+        if (!session.pooled && setsTheSession(text)) await session.run(text);
+      } else {
+        const mark = {
+          entry,
+          number: step.number,
+          direction: step.direction,
+          statement: index + 1,
+          statements: statements.length,
+          checksum: checksumOf(textOf(step, statement)),
+        };
+        const begun = index === before ? unfinished?.begun : null;
+        const earlier = begun ? { sameText: begun.checksum === mark.checksum, xid: begun.xid } : null;
+        await runOne(deps, { schema, token }, step, { statement, mark, earlier });
         finished += 1;
-      } catch (error) {
-        throw await stopped(deps, schema, step, { error, statement, finished, began });
       }
+    } catch (error) {
+      throw await stopped(deps, schema, step, { error, statement, index, finished, began });
     }
     deps.emit({
       type: 'statement-finished',
@@ -91,30 +101,28 @@ function textOf(step: Step, statement: Statement): string {
   return step.file.text.slice(statement.start, statement.copyData?.end ?? statement.end);
 }
 
-type Mark = Omit<JournalMark, 'state'>;
+interface Turn {
+  readonly statement: Statement;
+  readonly mark: Omit<JournalMark, 'state'>;
+  readonly earlier: EarlierRun | null;
+}
 
 async function runOne(
   deps: RunnerDeps,
-  schema: string,
-  token: string,
+  lease: { readonly schema: string; readonly token: string },
   step: Step,
-  statement: Statement,
-  mark: Mark,
+  { statement, mark, earlier }: Turn,
 ): Promise<void> {
   const { session } = deps;
   const text = step.file.text.slice(statement.start, statement.end);
   const note = async (state: 'started' | 'finished') => {
     const rows = await session.rows(sql`${raw(ownRoleForNow)};
-${markStatement(schema, { ...mark, state }, token)}`);
-    if (rows.length === 0)
-      throw new PulseError('lock-not-obtained', 'the run lease was taken over by another run', {
-        hint: 'pulse-migrate status',
-      });
+${markStatement(lease.schema, { ...mark, state }, lease.token)}`);
+    if (rows.length === 0) throw leaseLost();
   };
   if (cannotRunInTransaction(text, statement) !== null) {
-    await note('started');
-    await runTagged(session, tagOf(token), text);
-    await note('finished');
+    const place = { version: step.version, statement: mark.statement, statements: mark.statements };
+    await runBare(deps, { text, place, earlier, lease, note });
     return;
   }
   await session.run('BEGIN');
@@ -126,6 +134,7 @@ ${markStatement(schema, { ...mark, state }, token)}`);
     await (statement.copyData === null
       ? session.run(text)
       : session.copyIn(text, step.file.text.slice(statement.copyData.start, statement.copyData.end)));
+    if (statement.keywords[0] === 'CREATE') await refuseMissingIndex(session, readBareStatement(text));
     await note('finished');
     await session.run('COMMIT');
   } catch (error) {
@@ -134,58 +143,62 @@ ${markStatement(schema, { ...mark, state }, token)}`);
   }
 }
 
-/** By this another run sees in pg_stat_activity that a statement of ours is still executing, also through a pooler. */
-function tagOf(token: string): string {
-  return `/* pulse-migrate ${token} */ `;
-}
-
-async function runTagged(session: Session, tag: string, text: string): Promise<void> {
-  try {
-    await session.run(tag + text);
-  } catch (error) {
-    throw error instanceof StatementError ? error.movedBy(-tag.length) : error;
-  }
-}
-
 interface Stop {
   readonly error: unknown;
   readonly statement: Statement;
+  readonly index: number;
   readonly finished: number;
   readonly began: Date;
 }
 
 /** Records that the run stopped and says how far it came. */
 async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop): Promise<unknown> {
-  const { error, statement, finished, began } = stop;
+  const { error, statement, index, finished, began } = stop;
   const interrupted = deps.signal.aborted;
   const text = step.file.text.slice(statement.start, statement.end);
   const bare = cannotRunInTransaction(text, statement) !== null;
   const message: Message = { kind: 'sql', text, offset: statement.start };
   const cause = error instanceof StatementError ? explainFailure(error, step.file, message, []) : error;
-  if (!(cause instanceof PulseError) && !interrupted) return cause;
+  // Asked before anything else: names are still resolved as the statement resolved them.
+  const remains = bare ? await remainsOf(deps, step, text, error) : ['it was rolled back'];
+  if (!interrupted && (!(cause instanceof PulseError) || cause.code === 'connection-lost')) return cause;
   await recordStop(deps, schema, step, interrupted ? 'interrupted' : 'failed', began, cause);
   const of = step.file.statements.length;
-  const failed = `statement ${finished + 1} of ${of} ${interrupted ? 'was interrupted' : 'failed'}`;
-  // A statement outside a transaction may leave something behind, like the INVALID index of a failed CONCURRENTLY.
+  const failed = `statement ${index + 1} of ${of} ${interrupted ? 'was interrupted' : 'failed'}`;
   const now = [
     finished === 0
       ? `${step.file.path}: ${failed}`
       : `${step.file.path}: ${finished} of ${of} statements are done, ${failed}`,
-    bare ? 'it runs outside a transaction and may have left something behind' : 'it was rolled back',
+    ...remains,
   ];
   if (interrupted)
     return deps.signal.reason instanceof PulseError
       ? deps.signal.reason.withResult(undefined, now)
       : deps.signal.reason;
   if (!(cause instanceof PulseError)) return cause;
-  const code = finished === 0 && !bare ? cause.code : 'migration-partial';
+  // A refusal of our own came before the statement, or after one that the server had skipped; it has its own hint.
+  const refused = error instanceof PulseError;
+  const code = finished === 0 && (refused || !bare) ? cause.code : 'migration-partial';
   return new PulseError(code, cause.message, {
-    hint: `correct the rest of ${step.file.path} and run the command again; what is done is not repeated`,
+    hint: refused
+      ? cause.hint
+      : `correct the rest of ${step.file.path} and run the command again; what is done is not repeated`,
     now,
-    ...(cause.location && { location: cause.location }),
+    location: cause.location ?? locationAt(step.file.path, step.file.text, statement.start),
     ...(cause.server && { server: cause.server }),
     cause: error,
   });
+}
+
+/** What a statement outside a transaction left, like the INVALID index of a failed CONCURRENTLY; a sentence each. */
+async function remainsOf(deps: RunnerDeps, step: Step, text: string, error: unknown): Promise<readonly string[]> {
+  if (error instanceof PulseError && error.code === 'migration-failed') return ['it changed nothing'];
+  const left =
+    error instanceof StatementError
+      ? await leftBehind(deps.session, readBareStatement(text), step.direction).catch(() => null)
+      : null;
+  if (left === null) return ['it runs outside a transaction and may have left something behind'];
+  return left.length === 0 ? ['it left nothing behind'] : left;
 }
 
 async function recordStop(

@@ -44,7 +44,7 @@ COMMIT`);
         guardBroken(error, schema, step) ??
         explainFailure(error, step.file, sent, [`rolled back: nothing of ${step.file.path} remains`])
       );
-    if (error instanceof PulseError && error.code === 'connection-lost') throw lostDuring(step, committing);
+    if (error instanceof PulseError && error.code === 'connection-lost') throw lostDuring(error, step, committing);
     throw error;
   }
 }
@@ -92,20 +92,13 @@ function guardBroken(error: StatementError, schema: string, step: Step): PulseEr
   return null;
 }
 
-function lostDuring(step: Step, committing: boolean): PulseError {
-  return committing
-    ? new PulseError(
-        'connection-lost',
-        `the connection was lost while ${step.file.path} was being committed: whether it is applied is not known yet`,
-        {
-          hint: 'pulse-migrate status tells; then run the command again',
-        },
-      )
-    : new PulseError(
-        'connection-lost',
-        `the connection was lost while ${step.file.path} was running; the server rolls it back`,
-        {
-          hint: 'pulse-migrate status shows what is applied; then run the command again',
-        },
-      );
+function lostDuring(loss: PulseError, step: Step, committing: boolean): PulseError {
+  const doing = committing
+    ? 'being committed: whether it is applied is not known yet'
+    : 'running; the server rolls it back';
+  return new PulseError('connection-lost', `the connection was lost while ${step.file.path} was ${doing}`, {
+    hint: 'pulse-migrate status shows what is applied; then run the command again',
+    ...(loss.server && { server: loss.server }),
+    cause: loss,
+  });
 }

@@ -35,13 +35,14 @@ export async function down(deps: RunnerDeps, input: DownInput): Promise<DownResu
   const foreseen = await downSteps(deps, input, before);
   if (foreseen.length === 0) return { reverted: [], applied: before.applied.length };
   const details = await input.confirm(foreseen, before);
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (ledger, token) => {
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
+    const { ledger } = held;
     // What there is to warn of was told with the steps foreseen.
     const steps = await downSteps({ ...deps, emit: () => {} }, input, ledger);
     refuseOtherSteps(foreseen, steps);
     const withDetails = steps.map((step) => ({ ...step, details: { ...step.details, ...details } }));
     try {
-      const reverted = await runSteps(deps, { ledger, token, patience: input.patience }, withDetails);
+      const reverted = await runSteps(deps, held, input.patience, withDetails);
       return { reverted, applied: ledger.applied.length - reverted.length };
     } catch (error) {
       if (!(error instanceof PulseError)) throw error;

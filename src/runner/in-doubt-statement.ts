@@ -163,11 +163,12 @@ class Words {
     if (/^[Uu]&"/.test(token)) {
       this.take();
       const escape = this.skip('UESCAPE') ? this.take()?.slice(1, -1) : '\\';
-      return escape === undefined ? null : withUnicodeEscapes(inner(token.slice(2)), escape);
+      return escape === undefined ? null : withUnicodeEscapes(inner(token.slice(2)), escape) || null;
     }
     if (token.startsWith('"')) {
       this.take();
-      return inner(token);
+      // The server refuses an empty name; quoting one is an error of ours.
+      return inner(token) || null;
     }
     if (!isWord(token)) return null;
     this.take();
@@ -209,19 +210,22 @@ function foldName(word: string): string {
 
 /** `\0041` and `\+000041` of a U&"…" name, with whatever character UESCAPE puts in the place of the backslash. */
 function withUnicodeEscapes(text: string, escape: string): string {
-  let name = '';
-  for (let at = 0; at < text.length; ) {
-    const digits = text[at + 1] === '+' ? text.slice(at + 2, at + 8) : text.slice(at + 1, at + 5);
-    if (text[at] !== escape) name += text[at++];
-    else if (text[at + 1] === escape) {
-      name += escape;
-      at += 2;
-    } else {
-      // A pair of surrogates comes as two escapes and joins by itself.
-      name +=
-        text[at + 1] === '+' ? String.fromCodePoint(parseInt(digits, 16)) : String.fromCharCode(parseInt(digits, 16));
-      at += 1 + digits.length + (text[at + 1] === '+' ? 1 : 0);
-    }
-  }
-  return name;
+  const mark = escape.replace(/[^A-Za-z0-9]/, '\\$&');
+  const escapes = new RegExp(`${mark}(?:${mark}|([0-9a-f]{4})|\\+(0[0-9a-f]{5}|10[0-9a-f]{4}))`, 'gi');
+  return text.replace(escapes, (_whole, four?: string, six?: string) => {
+    // A pair of surrogates comes as two escapes of four digits, and joins by itself.
+    if (four !== undefined) return String.fromCharCode(Number.parseInt(four, 16));
+    return six === undefined ? escape : String.fromCodePoint(Number.parseInt(six, 16));
+  });
+}
+
+/** True for a statement whose effect ends with the session: a resumed run has to repeat it. */
+export function setsTheSession(sql: string): boolean {
+  if (!/^(?:re)?set\b|^select\b/i.test(sql)) return false;
+  const tokens = statementTokens(sql);
+  const [first, second = ''] = tokens;
+  if (first === 'RESET') return true;
+  if (first === 'SET') return !['LOCAL', 'TRANSACTION', 'CONSTRAINTS'].includes(second);
+  // The form that pg_dump writes.
+  return /^SELECT (PG_CATALOG \. )?SET_CONFIG \( '[^']*' , '[^']*' , \w+ \)$/.test(tokens.join(' '));
 }

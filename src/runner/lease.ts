@@ -10,6 +10,10 @@ import { describeHolder } from './lease-holder.ts';
 export interface Lease {
   /** The fencing token: checked inside every transaction of the run, so that a holder that was overtaken can do nothing. */
   readonly token: string;
+  /** The session that holds it: the first one, or the one it moved to. */
+  session(): Session;
+  /** Goes on in another session, after the first was lost; that one is closed with the lease. */
+  moveTo(session: Session): Promise<void>;
   /** Gives the lease back. Never throws: a lease whose backend is gone frees itself. */
   release(): Promise<void>;
 }
@@ -52,14 +56,7 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
       .rows(takeStatement(session, request))
       .catch((error: unknown) => Promise.reject(explainOwnStatement(error, 'taking the run lease')));
     if (taken.length > 0) {
-      const stopBeating = startHeartbeat(deps, request);
-      return {
-        token: request.token,
-        release: async () => {
-          await stopBeating();
-          await release(session, request);
-        },
-      };
+      return heldLease(deps, request);
     }
     const waitedMs = deps.now().getTime() - began;
     const holder = await describeHolder(session, request.schema);
@@ -73,6 +70,37 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
   }
 }
 
+function heldLease(deps: LeaseDeps, request: LeaseRequest): Lease {
+  const stopBeating = startHeartbeat(deps, request);
+  const first = deps.session;
+  let held = first;
+  const leave = async () => {
+    if (held !== first) await held.close();
+  };
+  return {
+    token: request.token,
+    session: () => held,
+    moveTo: async (session) => {
+      await leave();
+      held = session;
+      await session.rows(sql`UPDATE ${ident(request.schema, 'lease')} SET ${holdingSession(session)}
+WHERE token = ${request.token}::pg_catalog.uuid`);
+    },
+    release: async () => {
+      await stopBeating();
+      await release(held, request);
+      await leave();
+    },
+  };
+}
+
+/** By what others see whether the holder lives. */
+function holdingSession(session: Session): Sql {
+  return sql`pooled = ${session.pooled}, backend_pid = pg_catalog.pg_backend_pid(),
+    backend_start = (SELECT a.backend_start FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = pg_catalog.pg_backend_pid()),
+    expires_at = ${untilExpiry()}`;
+}
+
 /**
  * SKIP LOCKED: a holder inside a transaction has the row locked, and nobody ever waits for that lock. A holder is dead
  * when its backend is gone; behind a pooler the backend says nothing of its client, so there, and for a client that
@@ -81,10 +109,8 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
 function takeStatement(session: Session, { schema, token, actor }: LeaseRequest): Sql {
   const lease = ident(schema, 'lease');
   return sql`UPDATE ${lease}
-SET token = ${token}, holder = ${JSON.stringify(actor)}, pooled = ${session.pooled},
-    backend_pid = pg_catalog.pg_backend_pid(),
-    backend_start = (SELECT a.backend_start FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = pg_catalog.pg_backend_pid()),
-    taken_at = pg_catalog.clock_timestamp(), expires_at = ${untilExpiry()}
+SET token = ${token}, holder = ${JSON.stringify(actor)}, taken_at = pg_catalog.clock_timestamp(),
+    ${holdingSession(session)}
 WHERE single IN (
   SELECT l.single FROM ${lease} AS l
   WHERE l.token IS NULL

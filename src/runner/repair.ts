@@ -40,7 +40,7 @@ export async function repair(deps: RunnerDeps, input: RepairInput): Promise<Repa
   corrections(input, before);
   if (input.accept.length + input.forget.length === 0)
     return { accepted: [], forgotten: [], disagreements: disagreementsOf(input.folder, before) };
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (ledger, token) => {
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async ({ ledger, lease: { token } }) => {
     const { accept, forget } = corrections(input, ledger);
     await inTransaction(deps, input.schema, token, async () => {
       for (const migration of accept) {
@@ -132,7 +132,7 @@ export async function baseline(
 ): Promise<BaselineResult> {
   const choose = (ledger: LedgerState) => baselineTargets(compare(input.folder, ledger), input.to);
   choose(await readLedger(deps.session, input.schema));
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (ledger, token) => {
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async ({ ledger, lease: { token } }) => {
     const migrations = choose(ledger);
     await inTransaction(deps, input.schema, token, async () => {
       for (const migration of migrations) {

@@ -5,10 +5,18 @@ import { readLedger } from '../ledger/read.ts';
 import { applyByStatement } from './apply-by-statement.ts';
 import { applyInTransaction } from './apply-in-transaction.ts';
 import { blockerWatch } from './blockers.ts';
-import { takeLease } from './lease.ts';
+import { type Lease, takeLease } from './lease.ts';
 import { retryOnLock } from './lock-retry.ts';
 import type { LockPatience } from './lock-schedule.ts';
+import { recover } from './recover.ts';
 import type { Done, RunnerDeps, Step } from './step.ts';
+
+/** What a run works with once it holds the lease. */
+export interface HeldRun {
+  readonly lease: Lease;
+  /** As it was read under the lease. */
+  readonly ledger: LedgerState;
+}
 
 /**
  * Holds the lease while `work` is done. What `work` decides on is read under the lease, never before it.
@@ -17,12 +25,12 @@ import type { Done, RunnerDeps, Step } from './step.ts';
 export async function withLease<Result>(
   deps: RunnerDeps,
   options: { readonly schema: string; readonly waitMs: number },
-  work: (ledger: LedgerState, token: string) => Promise<Result>,
+  work: (held: HeldRun) => Promise<Result>,
 ): Promise<Result> {
   await installLedger(deps.session, options.schema, deps.toolVersion, deps.sleep);
   const lease = await takeLease(deps, { ...options, token: deps.newId(), actor: deps.actor });
   try {
-    return await work(await readLedger(deps.session, options.schema), lease.token);
+    return await work({ lease, ledger: await readLedger(deps.session, options.schema) });
   } finally {
     await lease.release();
   }
@@ -34,30 +42,30 @@ export async function withLease<Result>(
  */
 export async function runSteps(
   deps: RunnerDeps,
-  {
-    ledger,
-    token,
-    patience,
-  }: { readonly ledger: LedgerState; readonly token: string; readonly patience: LockPatience },
+  held: HeldRun,
+  patience: LockPatience,
   steps: readonly Step[],
 ): Promise<Done[]> {
   const done: Done[] = [];
-  const run = { schema: ledger.schema, token };
   const blockers = blockerWatch(deps);
-  const stopWork = () => void deps.session.cancel();
+  const stopWork = () => void held.lease.session().cancel();
   deps.signal.addEventListener('abort', stopWork);
   try {
     for (const [index, step] of steps.entries()) {
       deps.signal.throwIfAborted();
       const shared = { version: step.version, name: step.name, direction: step.direction, index, total: steps.length };
       deps.emit({ type: 'migration-started', ...shared });
-      const unfinished = ledger.unfinished.find(
-        (row) => row.number === step.number && row.direction === step.direction,
-      );
-      const result =
-        step.file.mode === 'transaction'
-          ? await retryOnLock(deps, blockers, step, patience, (attempt) => applyInTransaction(deps, run, step, attempt))
-          : await applyByStatement(deps, run.schema, run.token, step, unfinished ?? null);
+      const result = await runSurely(deps, held, step, (ledger) => {
+        const now = { ...deps, session: held.lease.session() };
+        const run = { schema: ledger.schema, token: held.lease.token };
+        if (step.file.mode === 'transaction') {
+          return retryOnLock(deps, blockers, step, patience, (attempt) => applyInTransaction(now, run, step, attempt));
+        }
+        const unfinished = ledger.unfinished.find(
+          (row) => row.number === step.number && row.direction === step.direction,
+        );
+        return applyByStatement(now, run.schema, run.token, step, unfinished ?? null);
+      });
       done.push(result);
       deps.emit({ type: 'migration-finished', ...shared, durationMs: result.durationMs });
     }
@@ -68,6 +76,52 @@ export async function runSteps(
     deps.signal.removeEventListener('abort', stopWork);
     await blockers.close();
   }
+}
+
+/** A step that loses its connection this often may be what brings the server down. */
+const lossesPerStep = 2;
+
+/**
+ * Runs a step, and when the connection is lost finds out what became of it before anything else is done: a step whose
+ * COMMIT went through is done, one that was rolled back runs again.
+ */
+async function runSurely(
+  deps: RunnerDeps,
+  held: HeldRun,
+  step: Step,
+  run: (ledger: LedgerState) => Promise<Done>,
+): Promise<Done> {
+  let { ledger } = held;
+  for (let losses = 1; ; losses += 1) {
+    try {
+      return await run(ledger);
+    } catch (error) {
+      if (!(error instanceof PulseError) || error.code !== 'connection-lost') throw error;
+      deps.signal.throwIfAborted();
+      ledger = await recover(deps, ledger.schema, held.lease, error);
+      const applied = ledger.applied.find(({ number }) => number === step.number);
+      if ((applied !== undefined) === (step.direction === 'up')) {
+        return { version: step.version, name: step.name, durationMs: applied?.durationMs ?? 0 };
+      }
+      const fate = `${step.file.path} was ${step.file.mode === 'transaction' ? 'rolled back' : 'stopped part of the way'}`;
+      // Whoever ends our connection by command wants the run to stop.
+      if (losses >= lossesPerStep || error.server?.sqlstate === '57P01') throw settled(error, fate);
+      deps.emit({ type: 'warning', message: `${error.message}; connected again: ${fate}, and is run again` });
+    }
+  }
+}
+
+function settled(error: PulseError, fate: string): PulseError {
+  return new PulseError(
+    'connection-lost',
+    error.server === undefined ? 'the connection to the server was lost' : `the server ended the connection`,
+    {
+      hint: 'find out why in the log of the server, then run the command again',
+      now: [fate],
+      ...(error.server && { server: error.server }),
+      cause: error,
+    },
+  );
 }
 
 /** What was done before a failure, from the error that `runSteps` threw. */

@@ -33,10 +33,11 @@ export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
   const pending = planUp(compare(input.folder, before), input.rules);
   if (pending.length === 0) return resultOf(input, before, []);
   const details = await input.prepare(pending, before);
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (ledger, token) => {
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
+    const { ledger } = held;
     const steps = planUp(compare(input.folder, ledger), input.rules).map((migration) => upStep(migration, details));
     try {
-      return resultOf(input, ledger, await runSteps(deps, { ledger, token, patience: input.patience }, steps));
+      return resultOf(input, ledger, await runSteps(deps, held, input.patience, steps));
     } catch (error) {
       if (!(error instanceof PulseError)) throw error;
       const result = resultOf(input, ledger, doneBefore(error));

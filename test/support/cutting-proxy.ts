@@ -1,0 +1,101 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+export type Side = 'to-server' | 'to-client';
+
+/** Where the connection breaks: at the message of that number, counted over all connections, before it is passed on. */
+export interface Cut {
+  readonly side: Side;
+  /** From 1. */
+  readonly message: number;
+  /** `once`: later connections work; `dead`: the server stays away; `hang`: no byte passes any more, and nobody is told. */
+  readonly mode: 'once' | 'dead' | 'hang';
+}
+
+export interface CuttingProxy {
+  readonly port: number;
+  /** Messages that were passed on so far. */
+  readonly passed: Readonly<Record<Side, number>>;
+  /** Whether the cut was reached. */
+  readonly cut: boolean;
+  close(): Promise<void>;
+}
+
+/** A proxy in front of a server that breaks the connection at any message; without TLS, whose answer has no frame. */
+export async function startCuttingProxy(
+  server: { readonly host: string; readonly port: number },
+  cut: Cut | null,
+): Promise<CuttingProxy> {
+  const passed = { 'to-server': 0, 'to-client': 0 };
+  const sockets = new Set<Socket>();
+  let happened = false;
+  let hanging = false;
+
+  const listener = createServer((client) => {
+    if (happened && cut?.mode === 'dead') {
+      client.destroy();
+      return;
+    }
+    const upstream = connect(server);
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => sockets.delete(socket));
+    }
+    const breakHere = () => {
+      happened = true;
+      if (cut?.mode === 'hang') {
+        hanging = true;
+        return;
+      }
+      client.destroy();
+      upstream.destroy();
+    };
+    const pass = (side: Side, target: Socket) => (message: Buffer) => {
+      if (hanging) return;
+      if (!happened && cut?.side === side && passed[side] + 1 === cut.message) {
+        breakHere();
+        return;
+      }
+      passed[side] += 1;
+      target.write(message);
+    };
+    client.on('data', messages(true, pass('to-server', upstream)));
+    upstream.on('data', messages(false, pass('to-client', client)));
+    // A black hole passes nothing on, not even the end.
+    client.on('close', () => hanging || upstream.end());
+    upstream.on('close', () => hanging || client.end());
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  return {
+    port: (listener.address() as AddressInfo).port,
+    passed,
+    get cut() {
+      return happened;
+    },
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      listener.close();
+      await once(listener, 'close');
+    },
+  };
+}
+
+/** Puts bytes together into messages; the first one of a client has no type byte. */
+function messages(startup: boolean, pass: (message: Buffer) => void): (bytes: Buffer) => void {
+  let rest: Buffer = Buffer.alloc(0);
+  let first = startup;
+  return (bytes) => {
+    rest = Buffer.concat([rest, bytes]);
+    for (;;) {
+      const header = first ? 0 : 1;
+      if (rest.length < header + 4) return;
+      const length = rest.readUInt32BE(header) + header;
+      if (rest.length < length) return;
+      first = false;
+      pass(rest.subarray(0, length));
+      rest = rest.subarray(length);
+    }
+  };
+}
