@@ -38,12 +38,11 @@ COMMIT`);
     return { version: step.version, name: step.name, durationMs: row?.duration_ms ?? 0 };
   } catch (error) {
     await session.run('ROLLBACK').catch(() => {});
-    if (deps.signal.aborted && isCancelled(error)) throw deps.signal.reason;
+    const rolledBack = `rolled back: nothing of ${step.file.path} remains`;
+    const { reason } = deps.signal;
+    if (reason instanceof PulseError && isCancelled(error)) throw reason.withResult(undefined, [rolledBack]);
     if (error instanceof StatementError)
-      throw (
-        guardBroken(error, schema, step) ??
-        explainFailure(error, step.file, sent, [`rolled back: nothing of ${step.file.path} remains`])
-      );
+      throw guardBroken(error, schema, step) ?? explainFailure(error, step.file, sent, [rolledBack]);
     if (error instanceof PulseError && error.code === 'connection-lost') throw lostDuring(error, step, committing);
     throw error;
   }

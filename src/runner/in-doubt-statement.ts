@@ -162,8 +162,8 @@ class Words {
     if (token === undefined) return null;
     if (/^[Uu]&"/.test(token)) {
       this.take();
-      const escape = this.skip('UESCAPE') ? this.take()?.slice(1, -1) : '\\';
-      return escape === undefined ? null : withUnicodeEscapes(inner(token.slice(2)), escape) || null;
+      const marker = this.skip('UESCAPE') ? this.take()?.slice(1, -1) : '\\';
+      return marker === undefined ? null : withUnicodeEscapes(inner(token.slice(2)), marker) || null;
     }
     if (token.startsWith('"')) {
       this.take();
@@ -209,13 +209,13 @@ function foldName(word: string): string {
 }
 
 /** `\0041` and `\+000041` of a U&"…" name, with whatever character UESCAPE puts in the place of the backslash. */
-function withUnicodeEscapes(text: string, escape: string): string {
-  const mark = escape.replace(/[^A-Za-z0-9]/, '\\$&');
-  const escapes = new RegExp(`${mark}(?:${mark}|([0-9a-f]{4})|\\+(0[0-9a-f]{5}|10[0-9a-f]{4}))`, 'gi');
+function withUnicodeEscapes(text: string, marker: string): string {
+  const literal = marker.replace(/[^A-Za-z0-9]/, '\\$&');
+  const escapes = new RegExp(`${literal}(?:${literal}|([0-9a-f]{4})|\\+(0[0-9a-f]{5}|10[0-9a-f]{4}))`, 'gi');
   return text.replace(escapes, (_whole, four?: string, six?: string) => {
     // A pair of surrogates comes as two escapes of four digits, and joins by itself.
     if (four !== undefined) return String.fromCharCode(Number.parseInt(four, 16));
-    return six === undefined ? escape : String.fromCodePoint(Number.parseInt(six, 16));
+    return six === undefined ? marker : String.fromCodePoint(Number.parseInt(six, 16));
   });
 }
 

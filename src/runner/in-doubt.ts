@@ -1,11 +1,5 @@
-import { type ErrorCode, PulseError } from '../errors.ts';
-import type { SettledState } from '../events.ts';
 import type { Session } from '../postgres/session.ts';
-import { describeBlocker } from './blockers.ts';
 import {
-  type IndexName,
-  type IndexState,
-  indexBuilders,
   indexState,
   meaningOf,
   objectExists,
@@ -14,42 +8,9 @@ import {
   reindexLeftovers,
   suspectIndexes,
 } from './in-doubt-catalog.ts';
-import type { BareStatement, NameParts } from './in-doubt-statement.ts';
-
-/**
- * What the journal tells of earlier runs: whether the statement was begun with the very text it has now, and the
- * transaction of the mark. A mark is set only while the effect is not there, so that what is found later is its work.
- */
-export interface EarlierRun {
-  readonly sameText: boolean;
-  readonly xid: string;
-}
-
-export interface Settling {
-  readonly session: Session;
-  /** Null when no run has begun the statement. */
-  readonly earlier: EarlierRun | null;
-  /** Runs a statement of ours that cannot run in a transaction, if the lease is still held. */
-  readonly execute: (text: string) => Promise<void>;
-  readonly sleep: (milliseconds: number) => Promise<void>;
-  readonly warn: (message: string, hint: string) => void;
-}
-
-/** What to do with a statement. */
-export interface Ruling {
-  readonly next: 'run' | 'done';
-  /** False when the effect is there already, so that the server will refuse or skip the statement. */
-  readonly mark: boolean;
-  /** What was settled, to be told once the statement is done; null when nothing was in doubt. */
-  readonly found: { readonly object: string; readonly state: SettledState } | null;
-}
-
-const runFresh: Ruling = { next: 'run', mark: true, found: null };
-const runUnmarked: Ruling = { next: 'run', mark: false, found: null };
-
-function done(object: string): Ruling {
-  return { next: 'done', mark: false, found: { object, state: 'done' } };
-}
+import { settleIndex } from './in-doubt-index.ts';
+import { done, failed, type Ruling, runFresh, runUnmarked, type Settling, shown } from './in-doubt-ruling.ts';
+import type { BareStatement } from './in-doubt-statement.ts';
 
 /**
  * Looks in the catalog at what earlier runs made of a statement, before it runs, and clears away what they left.
@@ -74,96 +35,6 @@ export async function settle(settling: Settling, statement: BareStatement): Prom
     }
     case 'other':
       return runFresh;
-  }
-}
-
-type CreateIndex = Extract<BareStatement, { kind: 'create-index' }>;
-
-async function settleIndex(settling: Settling, statement: CreateIndex): Promise<Ruling> {
-  const { session, earlier } = settling;
-  if (statement.name === null) {
-    if (earlier !== null) await refuseUnnamed(session, statement.table, earlier);
-    return runFresh;
-  }
-  const index = await withoutBuilders(settling, statement.table, statement.name);
-  if (earlier !== null && !earlier.sameText) await warnOfOthers(settling, statement.table, index);
-  switch (index.state) {
-    case 'absent':
-      return runFresh;
-    case 'taken':
-      return runUnmarked;
-    case 'valid':
-      return earlier?.sameText ? done(`index ${index.shown}`) : runUnmarked;
-    case 'invalid':
-      if (earlier === null) throw foreignInvalid(index);
-      await settling.execute(`DROP INDEX CONCURRENTLY ${index.qualified}`);
-      return { ...runFresh, found: { object: `index ${index.shown}`, state: 'invalid' } };
-  }
-}
-
-/** For reading: in quotes only where it would be another name without them. */
-function shown(name: NameParts): string {
-  return name.map((part) => (/^[a-z_][a-z0-9_$]*$/.test(part) ? part : quoted([part]))).join('.');
-}
-
-function failed(message: string, hint: string, code: ErrorCode = 'migration-failed'): PulseError {
-  return new PulseError(code, message, { hint });
-}
-
-function foreignInvalid(index: IndexName): PulseError {
-  return failed(
-    `index ${index.shown} is there and INVALID, and no run of this file has made it`,
-    `see where it comes from; to have it built anew: DROP INDEX CONCURRENTLY ${index.qualified}; then run the command again`,
-  );
-}
-
-const pollMs = 200;
-const mostPolls = 150;
-
-/**
- * An index that is INVALID because somebody is building it right now must not be dropped under them. Polled, because
- * whoever waits inside a statement makes the other's build deadlock (measured).
- */
-async function withoutBuilders(settling: Settling, table: NameParts, name: string): Promise<IndexState> {
-  for (let polls = 0; ; polls += 1) {
-    // Builders first: a build that ends between the two questions is then seen as what it became.
-    const [builder] = await indexBuilders(settling.session, table);
-    const index = await indexState(settling.session, table, name);
-    if (index.state !== 'invalid' || builder === undefined) return index;
-    if (polls >= mostPolls) {
-      const who = describeBlocker(builder);
-      throw failed(
-        `index ${index.shown} is INVALID and may still be under construction: ${who}`,
-        `wait until that is done, or end it: SELECT pg_terminate_backend(${builder.pid}); then run the command again`,
-        'lock-not-obtained',
-      );
-    }
-    await settling.sleep(pollMs);
-  }
-}
-
-/** Without a name nothing ties an index to the statement, and dropping the wrong one is worse than to ask. */
-async function refuseUnnamed(session: Session, table: NameParts, earlier: EarlierRun): Promise<void> {
-  const suspects = await suspectIndexes(session, table, earlier.xid);
-  if (suspects.length === 0) return;
-  const shown = suspects.map(({ shown, valid }) => `${shown}${valid ? '' : ' (INVALID)'}`).join(', ');
-  const drops = suspects.filter(({ valid }) => !valid).map(({ qualified }) => `DROP INDEX CONCURRENTLY ${qualified};`);
-  throw failed(
-    `an earlier run began this statement, and as it names no index it cannot be told whether it made ${shown}`,
-    drops.length > 0
-      ? `if it did: ${drops.join(' ')} then give the index a name in the file and run the command again`
-      : 'give the index a name in the file: with IF NOT EXISTS and the name above if that is the index, else with a new name',
-  );
-}
-
-/** The text was changed since it was begun: what it made under another name nobody would ever clear away. */
-async function warnOfOthers({ session, warn }: Settling, table: NameParts, own: IndexState): Promise<void> {
-  for (const { shown, qualified } of await suspectIndexes(session, table, null)) {
-    if (own.state !== 'absent' && own.qualified === qualified) continue;
-    warn(
-      `index ${shown} is INVALID, perhaps left by this statement as it was before it was edited`,
-      `DROP INDEX CONCURRENTLY ${qualified};`,
-    );
   }
 }
 
@@ -193,7 +64,7 @@ async function settleReindex(
   const leftovers = earlier === null ? [] : await reindexLeftovers(session, statement);
   for (const { qualified } of leftovers) await execute(`DROP INDEX CONCURRENTLY ${qualified}`);
   if (leftovers.length === 0) return runFresh;
-  const object = `index ${leftovers.map(({ shown }) => shown).join(', ')}`;
+  const object = `index ${leftovers.map((index) => index.shown).join(', ')}`;
   return { ...runFresh, found: { object, state: 'leftover' } };
 }
 
@@ -214,22 +85,6 @@ async function settleDetach(
       await execute(`ALTER TABLE ${quoted(parent)} DETACH PARTITION ${quoted(partition)} FINALIZE`);
       return { next: 'done', mark: false, found: { object, state: 'pending' } };
   }
-}
-
-/**
- * The server's success is not enough for an index: IF NOT EXISTS is content with an INVALID one, or with any other
- * relation of that name (measured).
- * @throws {PulseError} `migration-failed`.
- */
-export async function refuseMissingIndex(session: Session, statement: BareStatement): Promise<void> {
-  if (statement.kind !== 'create-index' || statement.name === null) return;
-  const index = await indexState(session, statement.table, statement.name);
-  if (index.state === 'valid') return;
-  if (index.state === 'invalid') throw foreignInvalid(index);
-  throw failed(
-    `the server skipped the statement: ${index.state === 'absent' ? statement.name : index.shown} is not an index on ${shown(statement.table)}`,
-    'give the index a name that is free',
-  );
 }
 
 /**
@@ -257,7 +112,7 @@ export async function leftBehind(
     }
     case 'reindex':
       return (await reindexLeftovers(session, statement)).map(
-        ({ shown }) => `INVALID index ${shown} is left; the next ${direction} drops it`,
+        (index) => `INVALID index ${index.shown} is left; the next ${direction} drops it`,
       );
     case 'detach-partition': {
       const { parent, partition } = statement;

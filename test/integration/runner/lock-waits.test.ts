@@ -1,0 +1,85 @@
+import { expect } from 'vitest';
+import type { Session } from '../../../src/postgres/session.ts';
+import { raw } from '../../../src/postgres/sql.ts';
+import { type TestDatabase, test } from '../../support/database.ts';
+import { openSession } from '../../support/open-session.ts';
+import { openProject, pairs } from '../../support/project.ts';
+
+const files = pairs({
+  '0001_widen': ['ALTER TABLE orders ADD COLUMN note text;', 'ALTER TABLE orders DROP COLUMN note;'],
+});
+
+/** A session that has read `orders` and keeps its transaction open, as a report or a forgotten psql does. */
+async function openReader(database: TestDatabase): Promise<Session> {
+  await database.admin('CREATE TABLE orders (id int)');
+  const reader = await openSession(database.url);
+  await reader.run("SET application_name = 'nightly-report'; BEGIN; SELECT count(*) FROM orders");
+  return reader;
+}
+
+test('a migration behind a long reader gives up within its budget, names who is in the way and leaves nothing', async ({
+  database,
+}) => {
+  await using reader = await openReader(database);
+  const project = await openProject(files, database);
+
+  const run = await project.cli(['up', '--lock-timeout', '200ms', '--lock-retries', '3']);
+
+  expect(run.exitCode).toBe(4);
+  expect(run.stderr).toContain('canceling statement due to lock timeout (tried 4 times)');
+  expect(run.stderr).toContain(`in the way: pid ${reader.backendPid}, nightly-report`);
+  expect(run.stderr).toContain('idle in transaction');
+  expect(run.stderr).toContain('rolled back: nothing of migrations/0001_widen.up.sql remains');
+  expect(await database.admin('SELECT FROM pulse_migrate.ledger')).toEqual([]);
+});
+
+test('a migration behind a reader that ends is applied by a later try, once', async ({ database }) => {
+  await using reader = await openReader(database);
+  const project = await openProject(files, database);
+
+  const run = project.cli(['up', '--lock-timeout', '100ms', '--lock-retries', '1000']);
+  await reader.rows(raw('SELECT pg_sleep(0.7)'));
+  await reader.run('COMMIT');
+
+  expect((await run).exitCode).toBe(0);
+  expect(await database.admin('SELECT version, outcome FROM pulse_migrate.ledger')).toEqual([
+    { version: '0001', outcome: 'done' },
+  ]);
+});
+
+test('nobody who reads the table waits longer than one try while the migration is queued behind a long reader', async ({
+  database,
+}) => {
+  await using reader = await openReader(database);
+  await using other = await openSession(database.url);
+  const project = await openProject(files, database);
+  // The server itself is the judge: a read that waits longer than this fails.
+  await other.run("SET lock_timeout = '900ms'");
+
+  let ended = false;
+  const run = project.cli(['up', '--lock-timeout', '300ms', '--lock-retries', '6']).finally(() => {
+    ended = true;
+  });
+  let reads = 0;
+  while (!ended) {
+    await other.rows(raw('SELECT count(*) FROM orders'));
+    reads += 1;
+  }
+
+  expect((await run).exitCode).toBe(4);
+  expect(reads).toBeGreaterThan(10);
+  await reader.run('COMMIT');
+});
+
+test('a directive says how long its own file waits', async ({ database }) => {
+  await using reader = await openReader(database);
+  const project = await openProject(
+    pairs({ '0001_widen': ['-- pulse: lock-timeout 20ms\nALTER TABLE orders ADD COLUMN note text;', 'SELECT 1;'] }),
+    database,
+  );
+
+  const run = await project.cli(['up', '--lock-timeout', '1h', '--lock-retries', '0', '--json']);
+
+  expect(run.json()).toMatchObject({ exitCode: 4, error: { code: 'lock-not-obtained', sqlstate: '55P03' } });
+  await reader.run('COMMIT');
+});
