@@ -1,0 +1,92 @@
+import { describe, expect } from 'vitest';
+import { raw } from '../../../src/postgres/sql.ts';
+import { test } from '../../support/database.ts';
+import { openSession } from '../../support/open-session.ts';
+import { pgbouncerIsHere, startPgbouncer } from '../../support/pgbouncer.ts';
+import { openProject, pairs } from '../../support/project.ts';
+
+const files = pairs({
+  '0001_a': ["CREATE TABLE marks (mark text); INSERT INTO marks VALUES ('a');", 'DROP TABLE marks;'],
+  '0002_settings': [
+    "SET search_path = pg_catalog; SET statement_timeout = '1h'; SET ROLE pg_read_all_data; SELECT 1;",
+    'SELECT 1;',
+  ],
+  '0003_index': [
+    '-- pulse: no-transaction\nCREATE INDEX CONCURRENTLY marks_idx ON marks (mark);\nCREATE UNIQUE INDEX CONCURRENTLY marks_key ON marks (mark);',
+    '-- pulse: no-transaction\nDROP INDEX CONCURRENTLY marks_idx;\nDROP INDEX CONCURRENTLY marks_key;',
+  ],
+  '0004_copy': ['COPY marks FROM stdin;\nc\n\\.\n', "DELETE FROM marks WHERE mark = 'c';"],
+});
+
+describe.skipIf(!pgbouncerIsHere)('through PgBouncer', () => {
+  for (const mode of ['transaction', 'session'] as const) {
+    test(`in ${mode} pooling everything goes up and down again, files without a transaction included`, async ({
+      database,
+    }) => {
+      const url = await startPgbouncer(database.url, mode, 1);
+      const project = await openProject(files, { url });
+
+      expect((await project.cli(['up', '--json'])).json()).toMatchObject({ ok: true, result: { pending: [] } });
+      expect(await database.admin('SELECT mark FROM marks ORDER BY mark')).toEqual([{ mark: 'a' }, { mark: 'c' }]);
+      expect(
+        await database.admin("SELECT count(*) FROM pg_index WHERE indrelid = 'marks'::regclass AND indisvalid"),
+      ).toEqual([{ count: '2' }]);
+      expect((await project.cli(['down', '--i-know', '--to', '0', '--yes', '--json'])).json()).toMatchObject({
+        ok: true,
+        result: { applied: 0 },
+      });
+      expect(await database.admin("SELECT FROM pg_class WHERE relname LIKE 'marks%'")).toEqual([]);
+    });
+  }
+
+  test('nothing a migration sets reaches another client of the same pool', async ({ database }) => {
+    const url = await startPgbouncer(database.url, 'transaction', 1);
+    const project = await openProject(files, { url });
+    const look = raw(
+      "SELECT current_user AS role, current_setting('search_path') AS path, current_setting('statement_timeout') AS timeout",
+    );
+    await using other = await openSession(url);
+    const before = await other.rows(look);
+
+    expect((await project.cli(['up', '--steps', '2'])).exitCode).toBe(0);
+
+    expect(await other.rows(look)).toEqual(before);
+  });
+
+  test('statement pooling is refused with the cure, and nothing is written', async ({ database }) => {
+    const url = await startPgbouncer(database.url, 'statement');
+    const project = await openProject(files, { url });
+
+    const run = await project.cli(['up', '--json']);
+
+    expect(run.json()).toMatchObject({
+      exitCode: 3,
+      error: { code: 'pooler-refused', hint: expect.stringContaining('pool_mode = transaction') },
+    });
+    expect(await database.admin("SELECT FROM pg_namespace WHERE nspname = 'pulse_migrate'")).toEqual([]);
+  });
+
+  test('ten runs at once apply each migration once, and all end well', async ({ database }) => {
+    const url = await startPgbouncer(database.url, 'transaction');
+    const project = await openProject(files, { url });
+
+    const runs = await Promise.all(Array.from({ length: 10 }, () => project.cli(['up', '--yes', '--json'])));
+
+    expect(runs.map(({ exitCode }) => exitCode)).toEqual(Array(10).fill(0));
+    expect(await database.admin('SELECT mark FROM marks ORDER BY mark')).toEqual([{ mark: 'a' }, { mark: 'c' }]);
+    expect(await database.admin("SELECT FROM pulse_migrate.ledger WHERE outcome <> 'done'")).toEqual([]);
+    expect(await database.admin('SELECT FROM pg_index WHERE NOT indisvalid')).toEqual([]);
+  });
+
+  test('a lease whose holder vanished behind the pooler is taken over when it runs out', async ({ database }) => {
+    const url = await startPgbouncer(database.url, 'transaction');
+    const project = await openProject(files, { url });
+    expect((await project.cli(['up', '--steps', '1'])).exitCode).toBe(0);
+    // What a killed run leaves: the token of nobody, and a lease that nobody renews.
+    await database.admin(
+      "UPDATE pulse_migrate.lease SET token = gen_random_uuid(), pooled = true, backend_pid = pg_backend_pid(), expires_at = now() + interval '1 s'",
+    );
+
+    expect((await project.cli(['up', '--yes', '--lock-wait', '20s'])).exitCode).toBe(0);
+  });
+});
