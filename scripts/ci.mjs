@@ -1,8 +1,12 @@
-// Runs `npm test` and ends with one line alone: `N passed, N failed`. The exit code is that of `npm test`.
+// Runs `npm test`, then what depends on the server's version on the other majors, and ends with one line alone:
+// `N passed, N failed`.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runMatrix } from './matrix.mjs';
 import { countTests, run } from './run-tests.mjs';
+
+const engine = ['migrations', 'ledger', 'runner', 'scratch'].map((room) => `test/integration/${room}`);
 
 const directory = await mkdtemp(join(tmpdir(), 'pulse-migrate-ci-'));
 const outcome = join(directory, 'outcome.json');
@@ -17,8 +21,10 @@ try {
   const text = await readFile(outcome, 'utf8').catch(() => null);
   if (text === null) console.log('\nno test ran: a check before the tests failed');
   const counts = countTests(text, exitCode);
-  console.log(`\n${counts.passed} passed, ${counts.failed} failed`);
-  process.exitCode = exitCode;
+  const rows = exitCode === 0 ? await runMatrix(['16', '17', '18'], engine) : [];
+  const total = (key) => rows.reduce((sum, row) => sum + row[key], counts[key]);
+  console.log(`\n${total('passed')} passed, ${total('failed')} failed`);
+  process.exitCode = exitCode !== 0 || rows.some((row) => row.exitCode !== 0) ? 1 : 0;
 } finally {
   await rm(directory, { recursive: true, force: true });
 }

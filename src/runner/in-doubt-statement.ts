@@ -67,8 +67,9 @@ function readCreate(words: Words): BareStatement | null {
   if (!words.skip('INDEX')) return null;
   words.skip('CONCURRENTLY');
   const ifNotExists = words.skip('IF', 'NOT', 'EXISTS');
-  const name = words.peek() === 'ON' ? null : words.name();
-  if (!words.skip('ON')) return null;
+  const named = words.peek() !== 'ON';
+  const name = named ? words.name() : null;
+  if ((named && name === null) || !words.skip('ON')) return null;
   const table = words.table();
   return table === null ? null : { kind: 'create-index', name, table, ifNotExists, unique };
 }
