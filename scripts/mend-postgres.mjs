@@ -4,6 +4,12 @@
  */
 const mends = [
   {
+    defect:
+      'the last words of a server that ends the connection (57P01 and its kin) are dropped, and only the loss is told',
+    from: "!hadError && (query || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))",
+    to: "if (!hadError && (query || sent.length)) { const last = errorResponse; errorResponse = null; error(last || Errors.connection('CONNECTION_CLOSED', options, socket)) }",
+  },
+  {
     defect: 'how many statements of a message were done before one failed is not told, though the server says it',
     from: '  function CommandComplete(x) {\n    rows = 0\n',
     to: '  function CommandComplete(x) {\n    rows = 0\n    query && (query.completed = (query.completed || 0) + 1)\n',

@@ -1,3 +1,4 @@
+import { redactText } from '../config/redact.ts';
 import type { Settings } from '../config/settings.ts';
 import { PulseError } from '../errors.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
@@ -61,10 +62,15 @@ export async function confirmDown(
   return gateBeforeDown(invocation, { planned, session, parameters, settings });
 }
 
-/** The whole line again: without its `--steps` or `--to` it would undo something else than what was just listed. */
-function asTyped({ runtime }: Invocation): string {
-  const words = runtime.argv.map((word) =>
-    /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,
-  );
+/**
+ * The whole line again: without its `--steps` or `--to` it would undo something else than what was just listed.
+ * Secrets go before the quoting, behind which they would not be recognised.
+ */
+function asTyped({ runtime, secrets }: Invocation): string {
+  const words = runtime.argv.map((word) => quoted(redactText(word, [...secrets])));
   return ['pulse-migrate', ...words].join(' ');
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./[\]-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -67,20 +67,22 @@ export async function openSession(invocation: Invocation, settings: Settings): P
   const { progress, runtime } = invocation;
   const parameters =
     settings.database.kind === 'embedded' ? await embeddedParameters(invocation) : settings.database.parameters;
-  const connecting = connect(parameters, {
-    onNotice: ({ severity, message }) => progress.emit({ type: 'server-notice', severity, message }),
-  });
-  const session = await orInterrupted(runtime.signal, connecting, (late) => void late.close());
+  const begin = () =>
+    connect(parameters, {
+      onNotice: ({ severity, message }) => progress.emit({ type: 'server-notice', severity, message }),
+    });
+  const session = await orInterrupted(runtime.signal, begin, (late) => void late.close());
   return { session, parameters };
 }
 
-/** Waits for something that cannot be cancelled, but not longer than until a signal. */
+/** Waits for something that cannot be cancelled, but not longer than until a signal, behind which nothing is begun. */
 async function orInterrupted<Value>(
   signal: AbortSignal,
-  work: Promise<Value>,
+  begin: () => Promise<Value>,
   discard: (late: Value) => void,
 ): Promise<Value> {
   signal.throwIfAborted();
+  const work = begin();
   let stop = () => {};
   const interrupted = new Promise<never>((_resolve, reject) => {
     stop = () => reject(signal.reason);

@@ -26,6 +26,8 @@ export async function applyInTransaction(deps: RunnerDeps, run: Run, step: Step,
     );
     attempt.onBackend(backend?.pid ?? session.backendPid);
     for (const message of messagesOf(step.file)) {
+      // The cancel request went out at the signal; a statement begun behind it would run to its end.
+      deps.signal.throwIfAborted();
       sent = message;
       await (message.kind === 'copy' ? session.copyIn(message.text, message.rows) : session.run(message.text));
     }

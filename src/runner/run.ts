@@ -116,7 +116,7 @@ function settled(error: PulseError, fate: string): PulseError {
     'connection-lost',
     error.server === undefined ? 'the connection to the server was lost' : `the server ended the connection`,
     {
-      hint: 'find out why in the log of the server, then run the command again',
+      hint: 'pulse-migrate status shows what is applied; the log of the server says why; then run the command again',
       now: [fate],
       ...(error.server && { server: error.server }),
       cause: error,

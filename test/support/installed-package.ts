@@ -25,9 +25,6 @@ export interface InstalledPackage {
   run(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<CliRun>;
 }
 
-/** Nobody listens there: whoever asks a registry fails. */
-const noRegistry = 'http://127.0.0.1:9/';
-
 async function packCheckout(target: string): Promise<Packed> {
   const checkout = join(target, 'checkout');
   await copyCheckout(checkout);
@@ -47,14 +44,10 @@ async function install(): Promise<InstalledPackage> {
   await mkdir(directory);
   await mkdir(home);
   await writeFile(join(directory, 'package.json'), '{"name": "an-app", "private": true, "type": "module"}\n');
-  await runWell(
-    'npm',
-    ['install', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund', join(place, packed.filename)],
-    {
-      cwd: directory,
-      env: { ...environmentForNpm(), npm_config_registry: noRegistry, npm_config_cache: join(place, 'cache') },
-    },
-  );
+  // Offline with an empty cache: a package that needed another one could not be installed.
+  const flags = ['--offline', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund'];
+  const env = { ...environmentForNpm(), npm_config_cache: join(place, 'cache') };
+  await runWell('npm', ['install', ...flags, join(place, packed.filename)], { cwd: directory, env });
   const own = { PATH: process.env['PATH'] ?? '', HOME: home };
   return {
     packed,

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { access, chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,12 +44,9 @@ export async function startPgbouncer(
     ].join('\n'),
   );
   // It refuses to run as root.
-  const account = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
-  if ('uid' in account) {
-    await chown(directory, account.uid, account.gid);
-    await chmod(directory, 0o755);
-  }
-  const child = spawn(program, ['-q', configuration], { ...account, stdio: 'ignore' });
+  const account = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : null;
+  if (account !== null) await chown(directory, account.uid, account.gid);
+  const child = spawn(program, ['-q', configuration], { ...(account ?? {}), stdio: 'ignore' });
   onTestFinished(async () => {
     child.kill('SIGKILL');
     await rm(directory, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
+import { test as base, type StartProgram } from '../../support/program.ts';
 import { openProject, type Project, pairs, table } from '../../support/project.ts';
-import { type StartProgram, test as base } from '../../support/program.ts';
 import { startServer } from '../../support/server.ts';
 import { until } from '../../support/until.ts';
 
@@ -13,6 +13,7 @@ const traces = /Kanarien|vogel/i;
 
 const files = pairs({ '0001_a': table('a'), '0002_b': ['SELECT nope;', 'SELECT 1;'] });
 
+// biome-ignore lint/correctness/noEmptyPattern: vitest reads the names a fixture needs from this pattern
 const test = base.extend('server', { scope: 'file' }, async ({}, { onCleanup }) => {
   const server = await startServer();
   onCleanup(() => server[Symbol.asyncDispose]());
@@ -46,7 +47,10 @@ const ways: readonly Way[] = [
       DATABASE_URL: `host=127.0.0.1 port=${port} user=canary dbname=postgres password='${canary.replaceAll("'", "\\'")}'`,
     }),
   },
-  { how: 'a URL that cannot be read', env: (url) => ({ DATABASE_URL: `${bare(url).replace('@', `:${canary}@`)}?sslmode=nope` }) },
+  {
+    how: 'a URL that cannot be read',
+    env: (url) => ({ DATABASE_URL: `${bare(url).replace('@', `:${canary}@`)}?sslmode=nope` }),
+  },
   { how: 'a wrong port', env: (url) => ({ DATABASE_URL: withPassword(url).replace(`:${url.port}/`, ':1/') }) },
 ];
 
@@ -74,7 +78,12 @@ test.for(titled)('a password in %s is in no output of commands that succeed or f
     for (const json of [[], ['--json']]) {
       const run = await project.cli([...command, ...flags, ...json], { env });
       exitCodes.push(run.exitCode);
-      expect([...command, ...json, run.stdout.match(traces), run.stderr.match(traces)]).toEqual([...command, ...json, null, null]);
+      expect([...command, ...json, run.stdout.match(traces), run.stderr.match(traces)]).toEqual([
+        ...command,
+        ...json,
+        null,
+        null,
+      ]);
     }
   }
   expect(exitCodes).not.toContain(70);
@@ -103,7 +112,10 @@ test('a password in a statement that fails is not shown with the line it stands 
   expect(shown.stderr + document.stdout).not.toMatch(traces);
 });
 
-test('a password typed on the command line is gone from the list of running programs once it works', async ({ server, start }) => {
+test('a password typed on the command line is gone from the list of running programs once it works', async ({
+  server,
+  start,
+}) => {
   const { url, project } = await canaryProject(server.url);
   await project.write({ '0001_a.up.sql': 'SELECT pg_sleep(30);' });
 

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { PulseError } from '../../../src/errors.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
-import { test } from '../../support/program.ts';
+import { type RunningProgram, test } from '../../support/program.ts';
 import { openProject, pairs } from '../../support/project.ts';
 import { until } from '../../support/until.ts';
 
@@ -60,6 +60,14 @@ function gone(database: TestDatabase, pid: number): Promise<boolean> {
   });
 }
 
+/** As when the machine of the operator and the connection die together. */
+async function killBoth(database: TestDatabase, program: RunningProgram, pid: number): Promise<void> {
+  program.kill('SIGKILL');
+  await program.ended;
+  await database.admin(`SELECT pg_terminate_backend(${pid})`);
+  await gone(database, pid);
+}
+
 const concurrently = 'CREATE INDEX CONCURRENTLY t_n ON t (n)';
 
 test('a run killed during CREATE INDEX CONCURRENTLY, whose build ends on the server, is continued behind it', async ({
@@ -97,10 +105,7 @@ test('a run killed with its backend during CREATE INDEX CONCURRENTLY is continue
   const program = start(project, ['up', '--yes']);
   const pid = await held(database, 'CREATE INDEX');
 
-  program.kill('SIGKILL');
-  await program.ended;
-  await database.admin(`SELECT pg_terminate_backend(${pid})`);
-  await gone(database, pid);
+  await killBoth(database, program, pid);
   await letGo();
   expect(await indexes(database)).toEqual({ t_n: false });
   const next = await project.done(['up', '--yes']);
@@ -111,7 +116,7 @@ test('a run killed with its backend during CREATE INDEX CONCURRENTLY is continue
   expect(await applied(database)).toEqual(['0001', '0002']);
 });
 
-test('a CREATE INDEX CONCURRENTLY whose connection the server ends is built anew by the next up', async ({
+test('a CREATE INDEX CONCURRENTLY whose connection the server ends is built anew, at the latest by the next up', async ({
   database,
 }) => {
   const project = await openProject(files(marked(concurrently)), database);
@@ -121,13 +126,15 @@ test('a CREATE INDEX CONCURRENTLY whose connection the server ends is built anew
   const pid = await held(database, 'CREATE INDEX');
 
   await database.admin(`SELECT pg_terminate_backend(${pid})`);
-  expect((await running).exitCode).toBe(3);
-  await letGo();
+  await gone(database, pid);
   expect(await indexes(database)).toEqual({ t_n: false });
+  await letGo();
+  await running;
   await project.done(['up', '--yes']);
 
   expect(await indexes(database)).toEqual({ t_n: true });
   expect(await marks(database)).toEqual(['before', 'after']);
+  expect(await applied(database)).toEqual(['0001', '0002']);
 });
 
 test('an interrupted CREATE INDEX CONCURRENTLY names the index it leaves, and the next up builds it anew', async ({
@@ -300,15 +307,14 @@ CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (10);`,
   'DROP TABLE p, log; DROP TABLE IF EXISTS p_1;',
 ] as const;
 
-test('a DETACH PARTITION CONCURRENTLY that was cut off half way is finished', async ({ database }) => {
+test('a DETACH PARTITION CONCURRENTLY that was cut off half way is finished', async ({ database, start }) => {
   const project = await openProject(files(marked('ALTER TABLE p DETACH PARTITION p_1 CONCURRENTLY'), parts), database);
   await project.done(['up', '--to', '1']);
   const letGo = await holdUp(database, 'SELECT FROM p');
-  const running = project.cli(['up', '--yes']);
+  const program = start(project, ['up', '--yes']);
   const pid = await held(database, 'ALTER TABLE');
 
-  await database.admin(`SELECT pg_terminate_backend(${pid})`);
-  await running;
+  await killBoth(database, program, pid);
   await letGo();
   expect(await database.admin('SELECT inhdetachpending FROM pg_inherits')).toEqual([{ inhdetachpending: true }]);
   const run = await project.done(['up', '--yes']);
@@ -318,25 +324,33 @@ test('a DETACH PARTITION CONCURRENTLY that was cut off half way is finished', as
   expect(await marks(database)).toEqual(['before', 'after']);
 });
 
-test('the copies that an interrupted REINDEX CONCURRENTLY leaves are dropped before it runs again', async ({
-  database,
-}) => {
-  const first = [`${base[0]}CREATE INDEX t_n ON t (n);\nCREATE INDEX t_n_other ON t (n);`, base[1]] as const;
-  const project = await openProject(files('REINDEX INDEX CONCURRENTLY t_n;', first), database);
-  await project.done(['up', '--to', '1']);
-  const letGo = await holdUp(database, 'INSERT INTO t VALUES (1, 1)');
-  const running = project.cli(['up', '--yes']);
-  const pid = await held(database, 'REINDEX');
+const reindexes: ReadonlyArray<readonly [statement: string, leftovers: readonly string[]]> = [
+  ['REINDEX INDEX CONCURRENTLY t_n', ['t_n_ccnew']],
+  ['REINDEX TABLE CONCURRENTLY t', ['t_n_ccnew', 't_n_other_ccnew']],
+  ['REINDEX SCHEMA CONCURRENTLY public', ['t_n_ccnew', 't_n_other_ccnew']],
+  ['REINDEX (CONCURRENTLY) DATABASE "NAME"', ['t_n_ccnew', 't_n_other_ccnew']],
+];
 
-  await database.admin(`SELECT pg_terminate_backend(${pid})`);
-  await running;
-  await letGo();
-  expect(await indexes(database)).toEqual({ t_n: true, t_n_ccnew: false, t_n_other: true });
-  const run = await project.done(['up', '--yes']);
+test.for(reindexes)(
+  'the copies that an interrupted %s leaves are dropped before it runs again',
+  async ([statement, leftovers], { database, start }) => {
+    const first = [`${base[0]}CREATE INDEX t_n ON t (n);\nCREATE INDEX t_n_other ON t (n);`, base[1]] as const;
+    const project = await openProject(files(`${statement.replace('NAME', database.name)};`, first), database);
+    await project.done(['up', '--to', '1']);
+    const letGo = await holdUp(database, 'INSERT INTO t VALUES (1, 1)');
+    const program = start(project, ['up', '--yes']);
+    const pid = await held(database, 'REINDEX');
 
-  expect(run.stderr).toContain('index t_n_ccnew was left by an interrupted REINDEX: dropped');
-  expect(await indexes(database)).toEqual({ t_n: true, t_n_other: true });
-});
+    await killBoth(database, program, pid);
+    await letGo();
+    const left = Object.entries(await indexes(database)).filter(([, valid]) => !valid);
+    expect(left.map(([name]) => name)).toEqual(leftovers);
+    const run = await project.done(['up', '--yes']);
+
+    expect(run.stderr).toContain(`index ${leftovers.join(', ')} was left by an interrupted REINDEX: dropped`);
+    expect(await indexes(database)).toEqual({ t_n: true, t_n_other: true });
+  },
+);
 
 const doneUnmarked: ReadonlyArray<readonly [statement: string, setUp: string]> = [
   ['DROP INDEX CONCURRENTLY t_n', 'CREATE INDEX t_n ON t (n)'],

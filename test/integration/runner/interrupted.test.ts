@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { PulseError } from '../../../src/errors.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import { test } from '../../support/program.ts';
 import { openProject, pairs, table } from '../../support/project.ts';
@@ -124,4 +125,15 @@ test('a run that is waiting for another one ends at a signal without having touc
 
   holder.kill('SIGINT');
   expect((await holder.ended).exitCode).toBe(130);
+});
+
+test('a signal before the connection is opened opens none and writes nothing', async ({ database }) => {
+  const project = await openProject(pairs({ '0001_a': table('a') }), database);
+  const interruption = new PulseError('interrupted', 'interrupted by SIGINT');
+
+  const run = await project.cli(['up'], { signal: AbortSignal.abort(interruption) });
+
+  expect(run.exitCode).toBe(130);
+  expect(await backends(database)).toBe(0);
+  expect(await database.admin(`SELECT to_regnamespace('pulse_migrate') AS ledger`)).toEqual([{ ledger: null }]);
 });

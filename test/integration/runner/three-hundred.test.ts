@@ -6,9 +6,9 @@ import { makeFolder } from '../../support/make-folder.ts';
 import { openProject } from '../../support/project.ts';
 import { catalogOf } from '../../support/untouched.ts';
 
-test('300 migrations as golang-migrate projects have them go up and all the way down, and leave nothing', { timeout: 120_000 }, async ({
-  database,
-}) => {
+test('300 migrations as golang-migrate projects have them go up and all the way down, and leave nothing', {
+  timeout: 120_000,
+}, async ({ database }) => {
   const project = await openProject({}, database);
   await makeFolder(project.migrations, 300);
   const before = await catalogOf(database);
@@ -16,7 +16,9 @@ test('300 migrations as golang-migrate projects have them go up and all the way 
   const up = (await project.done(['up', '--json', '--yes'])).json<{ applied: { version: string }[]; pending: [] }>();
   const applied = await catalogOf(database);
   const status = (await project.done(['status', '--exit-code', '--json'])).json();
-  const down = (await project.done(['down', '--i-know', '--to', '0', '--yes', '--json'])).json<{ reverted: { version: string }[] }>();
+  const down = (await project.done(['down', '--i-know', '--to', '0', '--yes', '--json'])).json<{
+    reverted: { version: string }[];
+  }>();
 
   const versions = Array.from({ length: 300 }, (_, index) => String(index + 1).padStart(6, '0'));
   expect(up.result.applied.map(({ version }) => version)).toEqual(versions);
