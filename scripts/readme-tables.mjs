@@ -2,7 +2,8 @@
 
 /** @param {readonly (readonly string[])[]} rows the first one is the head */
 function table(rows) {
-  const cell = (text) => text.replaceAll('|', '\\|');
+  // Between two dollars GitHub sees a formula, except in code.
+  const cell = (text) => text.replaceAll('|', '\\|').replace(/\$+\{\w*\}?/g, '`$&`');
   const line = (cells) => `| ${cells.map(cell).join(' | ')} |`;
   const [head, ...body] = rows;
   return [line(head), `|${head.map(() => ' --- |').join('')}`, ...body.map(line)].join('\n');

@@ -8,6 +8,8 @@ export interface Outcome {
   readonly text: string;
   /** Present when the answer is no: exit code 1, but nothing went wrong. */
   readonly no?: No;
+  /** The text is a script to run: nothing but the connection's own secrets may be taken out of it. */
+  readonly isScript?: true;
 }
 
 export interface No {

@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { redactText } from '../config/redact.ts';
+import { redactText, withoutSecrets } from '../config/redact.ts';
 import { PulseError } from '../errors.ts';
 import type { Invocation } from './cli.ts';
 import { type Envelope, failureEnvelope, serialize } from './envelope.ts';
@@ -56,7 +56,7 @@ export async function run(runtime: Runtime): Promise<number> {
         json: global.json,
         command: state.command,
         warnings: progress.warnings,
-        clean,
+        clean: outcome.isScript ? (text) => withoutSecrets(text, [...secrets]) : clean,
       });
     });
   });

@@ -28,6 +28,15 @@ function formsOf(secret: string): string[] {
 export function redactText(text: string, secrets: readonly string[]): string {
   let redacted = text;
   for (const [pattern, replacement] of patterns) redacted = redacted.replaceAll(pattern, replacement);
+  return withoutSecrets(redacted, secrets);
+}
+
+/**
+ * `text` without the secrets alone. For a script that is to be run: with a PASSWORD clause of the user's own file
+ * taken out it would be another script, and that clause is no secret of ours.
+ */
+export function withoutSecrets(text: string, secrets: readonly string[]): string {
+  let redacted = text;
   const forms = secrets.filter(({ length }) => length >= shortestSecret).flatMap(formsOf);
   // Longest first: a secret may be part of another one.
   for (const form of forms.toSorted((a, b) => b.length - a.length)) redacted = redacted.replaceAll(form, placeholder);

@@ -54,7 +54,11 @@ async function runDown(invocation: Invocation): Promise<Outcome> {
       const ledger = await readLedger(session, settings.ledgerSchema);
       const planned = await downSteps(deps, input, ledger);
       const script = planned.length === 0 ? '-- nothing is applied\n' : scriptOf(deps, ledger, planned);
-      return { result: { wouldRevert: planned.map(({ version, name }) => ({ version, name })), script }, text: script };
+      return {
+        result: { wouldRevert: planned.map(({ version, name }) => ({ version, name })), script },
+        text: script,
+        isScript: true,
+      };
     }
     const result = await down(deps, {
       ...input,

@@ -90,6 +90,7 @@ async function plan(
   return {
     result: { pending: pending.map(({ version, name }) => ({ version, name, durationMs: null })), script },
     text: script,
+    isScript: true,
   };
 }
 

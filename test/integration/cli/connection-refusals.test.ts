@@ -109,3 +109,18 @@ test('the server itself refuses the same role when the check is skipped, with ex
   expect(shown.stderr).toContain('SQLSTATE 42501');
   expect(await stateOf(database)).toEqual(before);
 });
+
+test('a database that takes no writes is refused by the checklist, and by the server when the check is skipped', async ({
+  database,
+}) => {
+  await database.admin(`ALTER DATABASE ${database.name} SET default_transaction_read_only = on`);
+  const project = await openProject(files, database);
+
+  const checked = await project.cli(['up', '--json']);
+  const document = (await project.cli(['up', '--skip-check', 'read-only', '--json'])).json();
+
+  expect(checked.json()).toMatchObject({ exitCode: 1, error: { code: 'check-failed' } });
+  expect(checked.stdout).toContain('read-only');
+  expect(document).toMatchObject({ exitCode: 3, error: { code: 'read-only-server', sqlstate: '25006' } });
+  expect(await database.admin(`SELECT to_regnamespace('pulse_migrate') AS ledger`)).toEqual([{ ledger: null }]);
+});

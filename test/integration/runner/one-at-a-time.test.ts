@@ -93,27 +93,3 @@ test('a run whose program was killed is taken over as soon as its backend is gon
   const taken = await project.done(['up', '--json']);
   expect(taken.json().result).toMatchObject({ applied: [{ version: '0002' }], pending: [] });
 });
-
-test('a lock that another session holds ends the migration when its directive says so, with exit code 4', async ({
-  database,
-}) => {
-  const project = await openProject(
-    pairs({
-      '0001_a': table('a'),
-      '0002_b': ['-- pulse: lock-timeout 50ms\nALTER TABLE a ADD b int;', 'ALTER TABLE a DROP b;'],
-    }),
-    database,
-  );
-  await project.done(['up', '--steps', '1']);
-  await database.admin('BEGIN; LOCK TABLE a IN ACCESS SHARE MODE');
-
-  const document = (await project.cli(['up', '--json'])).json();
-  await database.admin('ROLLBACK');
-
-  expect(document).toMatchObject({
-    exitCode: 4,
-    error: { code: 'lock-not-obtained', sqlstate: '55P03', file: 'migrations/0002_b.up.sql' },
-    result: { applied: [], pending: [{ version: '0002' }] },
-  });
-  await project.done(['up']);
-});

@@ -78,3 +78,20 @@ async function runByStatement(url: string, script: string): Promise<void> {
     await (copyData === null ? session.run(text) : session.copyIn(text, script.slice(copyData.start, copyData.end)));
   }
 }
+
+test("a PASSWORD clause of the user's own file stands in the script as it is, and reaches no message", async ({
+  database,
+}) => {
+  const project = await openProject(
+    pairs({ '0001_role': ["ALTER ROLE nobody_here PASSWORD 'canary''s word';", 'SELECT 1;'] }),
+    database,
+  );
+
+  const plan = await project.cli(['up', '--plan']);
+  const run = await project.cli(['up', '--json']);
+
+  expect(plan.stdout).toContain("\nALTER ROLE nobody_here PASSWORD 'canary''s word';\n");
+  expect(plan.stdout).toContain("'ALTER ROLE nobody_here PASSWORD ''canary''''s word'';'");
+  expect(run.exitCode).toBe(5);
+  expect(run.stdout + run.stderr).not.toContain('canary');
+});
