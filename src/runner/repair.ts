@@ -11,7 +11,7 @@ import { entryOf, type RunnerDeps } from './step.ts';
 import { upStep } from './up.ts';
 
 /** Corrections of the record; the database's own objects are never touched. */
-export interface Corrections {
+interface Corrections {
   /** Changed files whose present text becomes the recorded one. */
   readonly accept: readonly string[];
   /** Versions that are recorded as not applied (or as not begun), without running their down. */

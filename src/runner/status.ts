@@ -3,7 +3,7 @@ import type { Folder } from '../migrations/migration.ts';
 import { compare, type MigrationState } from './compare.ts';
 
 /** One line of `status`. Times in ISO 8601, UTC; durations in milliseconds. */
-export interface StatusRow {
+interface StatusRow {
   readonly version: string;
   readonly name: string;
   readonly state: MigrationState;

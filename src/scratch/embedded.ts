@@ -42,14 +42,6 @@ export interface EmbeddedServer {
   readonly started: boolean;
 }
 
-/** Whether the server of one project runs; `dataDirectory` may not exist yet. */
-export interface EmbeddedStatus {
-  readonly running: boolean;
-  readonly version: string | null;
-  readonly dataDirectory: string;
-  readonly url: string | null;
-}
-
 interface Site {
   readonly location: EmbeddedLocation;
   readonly account: ServerAccount | null;
@@ -208,22 +200,5 @@ export async function resetEmbedded(
       await rm(location.directory, { recursive: true, force: true, maxRetries: 3 });
       return { stopped, deleted, dataDirectory };
     });
-  });
-}
-
-/** Whether the server of a project runs, starting nothing. Throws as `startEmbedded` does. */
-export async function embeddedStatus(
-  deps: EmbeddedDependencies,
-  input: { readonly projectDirectory: string },
-): Promise<EmbeddedStatus> {
-  return explained(async () => {
-    const { location } = await siteOf(deps, input.projectDirectory);
-    const server = await runningServer(location.dataDirectory);
-    return {
-      running: server?.ready ?? false,
-      version: await versionOf(location),
-      dataDirectory: location.dataDirectory,
-      url: server?.ready ? urlOf(server) : null,
-    };
   });
 }

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { exitCodes } from '../../src/exit-codes.ts';
 import { root, runToEnd } from '../support/checkout.ts';
 import { type InstalledPackage, test } from '../support/installed-package.ts';
+import { loadedBy } from '../support/loaded-by.ts';
 
 const mebibyte = 1024 * 1024;
 const colour = /\u001b\[\d+m/;
@@ -260,45 +260,3 @@ describe('the installed program', () => {
     expect(await database.admin('SELECT version FROM pulse_migrate.applied')).toEqual([{ version: '0001' }]);
   });
 });
-
-/** What a command line loads: the bundled libraries whose code ran, by V8's own count, and the modules of Node. */
-async function loadedBy(installed: InstalledPackage, argv: readonly string[], exitCode: number) {
-  const directory = await writeProject(join(installed.directory, `loaded by ${argv.join(' ').slice(0, 20)}`), {
-    'hook.cjs': `process.on('exit', () => require('node:fs').writeFileSync(process.env.MODULES, JSON.stringify(process.moduleLoadList)));\n`,
-  });
-  const coverage = join(directory, 'coverage');
-  const output = openSync(join(directory, 'output'), 'w');
-  const child = spawn(
-    process.execPath,
-    ['--require', join(directory, 'hook.cjs'), join(installed.package, 'bin/pulse-migrate.js'), ...argv],
-    {
-      cwd: installed.directory,
-      env: { ...installed.env, MODULES: join(directory, 'modules.json'), NODE_V8_COVERAGE: coverage },
-      stdio: ['ignore', output, output],
-    },
-  );
-  const code = await new Promise((resolve) => child.once('exit', resolve));
-  closeSync(output);
-  expect(code, await readFile(join(directory, 'output'), 'utf8')).toBe(exitCode);
-  const reports = await Promise.all((await readdir(coverage)).map((name) => readFile(join(coverage, name), 'utf8')));
-  const scripts = reports.flatMap((text) => (JSON.parse(text) as CoverageReport).result);
-  const ran = scripts
-    .filter(({ url }) => url.endsWith('/dist/pulse-migrate.cjs'))
-    .flatMap(({ functions }) => functions.filter(({ ranges }) => (ranges[0]?.count ?? 0) > 0));
-  const libraries = ran.flatMap(
-    ({ functionName }) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(functionName)?.[1] ?? [],
-  );
-  const modules = JSON.parse(await readFile(join(directory, 'modules.json'), 'utf8')) as string[];
-  return { libraries: [...new Set(libraries)], modules };
-}
-
-/** A file of NODE_V8_COVERAGE; esbuild wraps each module that is loaded late in a function named by its path. */
-interface CoverageReport {
-  readonly result: readonly {
-    readonly url: string;
-    readonly functions: readonly {
-      readonly functionName: string;
-      readonly ranges: readonly { readonly count: number }[];
-    }[];
-  }[];
-}

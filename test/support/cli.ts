@@ -5,7 +5,7 @@ import { run } from '../../src/cli/run.ts';
 import type { OutputStream } from '../../src/cli/runtime.ts';
 
 /** The one document of `--json`, as a script would read it. */
-export interface Document<Result> {
+interface Document<Result> {
   readonly formatVersion: number;
   readonly command: string | null;
   readonly ok: boolean;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-export type Side = 'to-server' | 'to-client';
+type Side = 'to-server' | 'to-client';
 
 /** Where the connection breaks: at the message of that number, counted over all connections, before it is passed on. */
 export interface Cut {

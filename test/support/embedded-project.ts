@@ -26,7 +26,7 @@ export interface Machine extends AsyncDisposable {
   startInChild(project: Project, account?: { readonly uid: number; readonly gid: number }): Promise<EmbeddedServer>;
 }
 
-export interface Project {
+interface Project {
   readonly directory: string;
   start(): Promise<EmbeddedServer>;
   stop(): Promise<{ readonly stopped: boolean }>;

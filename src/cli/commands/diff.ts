@@ -28,7 +28,7 @@ async function runDiff(invocation: Invocation, [version = '']: readonly string[]
 }
 
 /** Unified diffs, coloured by line. */
-export function renderDiff(patches: ReadonlyArray<{ readonly patch: string }>, style: Style): string {
+function renderDiff(patches: ReadonlyArray<{ readonly patch: string }>, style: Style): string {
   if (patches.length === 0) return 'The files are as they were applied.\n';
   return patches
     .map(({ patch }) =>

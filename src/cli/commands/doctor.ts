@@ -46,7 +46,7 @@ async function runDoctor(invocation: Invocation): Promise<Outcome> {
 }
 
 /** One line for each check, its hint below, and go or no-go. With `quiet` only what is not in order. */
-export function renderDoctor(checks: readonly CheckResult[], style: Style, quiet: boolean): string {
+function renderDoctor(checks: readonly CheckResult[], style: Style, quiet: boolean): string {
   const marks = {
     ok: style.good(style.symbols.done),
     warning: style.careful(style.symbols.warning),

@@ -71,7 +71,7 @@ async function runDown(invocation: Invocation): Promise<Outcome> {
 }
 
 /** The line below the migrations that were undone. */
-export function renderDown(result: DownResult): string {
+function renderDown(result: DownResult): string {
   if (result.reverted.length === 0) return 'Nothing to do: no migration is applied.\n';
   return `${count(result.reverted.length, 'migration')} reverted; ${count(result.applied, 'migration')} still applied.\n`;
 }

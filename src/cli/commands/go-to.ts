@@ -76,7 +76,7 @@ async function go(invocation: Invocation, kind: 'redo' | 'goto', version: string
 }
 
 /** The line below what was undone and applied. */
-export function renderGoTo(result: GoToResult): string {
+function renderGoTo(result: GoToResult): string {
   if (result.reverted.length + result.applied.length === 0) return 'Nothing to do.\n';
   return `${count(result.reverted.length, 'migration')} reverted, ${count(result.applied.length, 'migration')} applied.\n`;
 }

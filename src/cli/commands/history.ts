@@ -43,7 +43,7 @@ async function runHistory(invocation: Invocation): Promise<Outcome> {
 }
 
 /** One line for each row of the record. */
-export function renderHistory(rows: readonly LedgerRow[], style: Style): string {
+function renderHistory(rows: readonly LedgerRow[], style: Style): string {
   if (rows.length === 0) return 'The record is empty.\n';
   return `${table(
     rows.map((row) => [

@@ -60,7 +60,7 @@ const cures: Readonly<Record<string, (version: string) => string>> = {
 };
 
 /** What was corrected, what still disagrees, and the cure of each. */
-export function renderRepair(result: RepairResult): string {
+function renderRepair(result: RepairResult): string {
   const lines = [
     ...result.accepted.map((version) => `accepted ${version}: the file's text is now the recorded one`),
     ...result.forgotten.map((version) => `forgot ${version}: recorded as not applied`),

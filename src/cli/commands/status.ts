@@ -53,7 +53,7 @@ function answer(result: StatusResult): No | null {
 }
 
 /** The list and a line that sums it up. */
-export function renderStatus(result: StatusResult, style: Style): string {
+function renderStatus(result: StatusResult, style: Style): string {
   if (result.migrations.length === 0) return 'There are no migrations.\n';
   const rows = result.migrations.map((row): Cell[] => {
     const paint = paintOf(row.state, style);

@@ -95,7 +95,7 @@ async function plan(
 }
 
 /** The line below the migrations that were applied. */
-export function renderUp(result: UpResult): string {
+function renderUp(result: UpResult): string {
   const left =
     result.pending.length === 0 ? 'nothing is pending' : `${count(result.pending.length, 'migration')} still pending`;
   if (result.applied.length === 0)
