@@ -15,7 +15,6 @@ import {
   clusterMajor,
   createCluster,
   type RunningServer,
-  runningServer,
   serverLimitMs,
   socketIsThere,
   startServerOn,
