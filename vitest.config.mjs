@@ -10,7 +10,10 @@ export default defineConfig({
     // Two files at a time keep the server and the tests' own child programs from starving each other on small machines.
     maxWorkers: 2,
     projects: [
-      { ...withMendedDriver, test: { server: inlined, name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      {
+        ...withMendedDriver,
+        test: { server: inlined, name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 },
+      },
       {
         ...withMendedDriver,
         test: {

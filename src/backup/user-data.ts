@@ -62,7 +62,7 @@ FROM (
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', ${ledgerSchema})
     AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_depend AS d
-      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
+      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid AND d.objid = c.oid AND d.deptype = 'e')
 ) AS t
 WHERE t.size > 0
 ORDER BY t.size, t.oid`;

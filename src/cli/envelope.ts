@@ -22,6 +22,8 @@ interface ErrorDocument {
   readonly line?: number;
   readonly column?: number;
   readonly problems?: ReadonlyArray<{ message: string; hint?: string; file?: string; line?: number; column?: number }>;
+  /** What is true now although the command failed, one sentence each. */
+  readonly now?: readonly string[];
 }
 
 /** The document for a failure: what went wrong, and what is true now. */
@@ -52,6 +54,7 @@ export function failureEnvelope(
           ...placeOf(problem.location),
         })),
       }),
+      ...(error.now.length > 0 && { now: error.now }),
     },
     ...(error.result !== undefined && { result: error.result }),
     ...(warnings.length > 0 && { warnings }),

@@ -1,16 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { homedir, hostname, tmpdir, userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { redactText } from '../config/redact.ts';
 import { PulseError } from '../errors.ts';
-import { run } from './run.ts';
-import type { OutputStream, Runtime } from './runtime.ts';
+import { outputStream } from './output-stream.ts';
+import { bugFrom, run } from './run.ts';
+import type { Runtime } from './runtime.ts';
 
 /** The only place that reads the process. */
 export async function main(): Promise<void> {
   // Arguments can be read by everybody on the machine; a title overwrites them, a password in a URL included.
   process.title = 'pulse-migrate';
-  const signal = interruptions();
-  process.exitCode = await run(realRuntime(signal));
+  const controller = new AbortController();
+  stopAtSignals(controller);
+  const ended = stopAtBugs(controller);
+  process.exitCode = await run(realRuntime(controller.signal));
+  ended();
 }
 
 function realRuntime(signal: AbortSignal): Runtime {
@@ -51,26 +56,10 @@ function userName(): string | null {
   }
 }
 
-function outputStream(stream: NodeJS.WriteStream): OutputStream {
-  // A reader that went away (head, a closed pager) must not change what happens in the database.
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
-  return {
-    isTerminal: stream.isTTY === true,
-    terminal: stream.isTTY === true ? stream : null,
-    columns: stream.columns || 80,
-    write: (text) => {
-      stream.write(text);
-    },
-  };
-}
-
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /** The first signal asks everything to stop in good order; the second one leaves at once. */
-function interruptions(): AbortSignal {
-  const controller = new AbortController();
+function stopAtSignals(controller: AbortController): void {
   for (const [name, exitCode] of Object.entries(exitCodes)) {
     process.on(name, () => {
       if (controller.signal.aborted) {
@@ -82,7 +71,37 @@ function interruptions(): AbortSignal {
       controller.abort(new PulseError('interrupted', `interrupted by ${name}`, { exitCode }));
     });
   }
-  return controller.signal;
+}
+
+/** How long the run has to end in good order after something was thrown that nobody caught, milliseconds. */
+const timeToEndMs = 10_000;
+
+/**
+ * What is thrown where nobody catches it stops the run as a signal does, so that it cancels, rolls back and ends as a
+ * bug. What it tore may be what the run waits for: then the process leaves when the time is over. Gives what to call
+ * when the run has ended: its result stands, and a bug behind it is told and no more.
+ */
+function stopAtBugs(controller: AbortController): () => void {
+  let deadline: NodeJS.Timeout | undefined;
+  let ended = false;
+  // A rejection that nobody takes comes here too.
+  process.on('uncaughtException', (thrown) => {
+    const bug = bugFrom(thrown);
+    const tell = () => process.stderr.write(`${redactText(`bug: ${bug.message}`, [])}\n`);
+    if (ended) {
+      tell();
+      return;
+    }
+    controller.abort(bug);
+    deadline ??= setTimeout(() => {
+      tell();
+      process.exit(bug.exitCode);
+    }, timeToEndMs);
+  });
+  return () => {
+    ended = true;
+    clearTimeout(deadline);
+  };
 }
 
 async function ask(question: string, signal: AbortSignal): Promise<string> {

@@ -8,6 +8,7 @@ import type { RunnerDeps } from '../runner/step.ts';
 import { actorOf } from './actor.ts';
 import type { Invocation } from './cli.ts';
 import { embeddedParameters } from './embedded-place.ts';
+import { interruptible } from './interruptible.ts';
 
 /** Reads the configuration; from here on its password is kept out of every output. */
 export async function openSettings(invocation: Invocation): Promise<Settings> {
@@ -46,13 +47,28 @@ export async function openFolder(invocation: Invocation, settings: Settings): Pr
   return folder;
 }
 
-/** The folder, or null when it is not there: what was applied can be undone from the ledger alone. */
+/**
+ * The folder, or null when it is empty or not there: what was applied can be undone from the ledger alone.
+ * @throws {PulseError} `folder-invalid` also where a folder that was named is not there: a misspelt name would pass for
+ * a folder in which nothing is pending.
+ */
 export async function openFolderIfThere(invocation: Invocation, settings: Settings): Promise<Folder | null> {
-  const { stat, readdir } = await import('node:fs/promises');
-  const there = await stat(settings.directory).catch(() => null);
-  if (there === null) return null;
-  const names = there.isDirectory() ? await readdir(settings.directory).catch(() => null) : null;
-  return names !== null && !names.some((name) => /\.sql$/i.test(name)) ? null : openFolder(invocation, settings);
+  const { readdir } = await import('node:fs/promises');
+  const names = await readdir(settings.directory).catch((error: NodeJS.ErrnoException) => error);
+  if (!(names instanceof Error))
+    return names.some((name) => /\.sql$/i.test(name)) ? openFolder(invocation, settings) : null;
+  if (names.code !== 'ENOENT') return openFolder(invocation, settings);
+  const shown = settings.directoryShown;
+  const message = `the folder of migrations ${shown} does not exist`;
+  const origin = settings.origins['dir'] ?? 'default';
+  if (!origin.startsWith('default')) {
+    throw new PulseError('folder-invalid', `${message} (${origin})`, {
+      hint: `correct the name; to go by the ledger alone, make it an empty folder: mkdir -p ${shown}`,
+      location: { file: shown },
+    });
+  }
+  invocation.progress.emit({ type: 'warning', message, hint: 'name the folder with --dir' });
+  return null;
 }
 
 /** A session and what another one to the same database needs. */
@@ -72,7 +88,7 @@ export async function openSession(invocation: Invocation, settings: Settings): P
       onNotice: ({ severity, message }) => progress.emit({ type: 'server-notice', severity, message }),
     });
   const session = await orInterrupted(runtime.signal, begin, (late) => void late.close());
-  return { session, parameters };
+  return { session: interruptible(session, runtime), parameters };
 }
 
 /** Waits for something that cannot be cancelled, but not longer than until a signal, behind which nothing is begun. */
@@ -108,7 +124,7 @@ export async function runnerDeps(invocation: Invocation, { session, parameters }
     now: runtime.now,
     sleep: runtime.sleep,
     every: runtime.every,
-    connect: () => connect(parameters),
+    connect: async () => interruptible(await connect(parameters), runtime),
     newId: runtime.newId,
     chance: runtime.chance,
     signal: runtime.signal,

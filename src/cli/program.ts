@@ -48,8 +48,11 @@ export function buildProgram(runtime: Runtime, addAction: AddAction): Command {
     .configureOutput({
       writeOut: (text) => runtime.stdout.write(text),
       // Usage errors are told by run(), in one form with all others.
-      writeErr: () => {},
+      outputError: () => {},
+      // What is left is the help, in place of a command that is missing; a program gets a document instead.
+      writeErr: (text) => (runtime.argv.includes('--json') ? undefined : runtime.stdout.write(text)),
       getOutHelpWidth: () => Math.min(runtime.stdout.columns, 100),
+      getErrHelpWidth: () => Math.min(runtime.stdout.columns, 100),
     })
     .configureHelp({
       showGlobalOptions: true,

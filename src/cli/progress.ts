@@ -50,7 +50,7 @@ export function progressSink(runtime: Runtime, options: ProgressOptions): Progre
 
   const emit = (event: ProgressEvent): void => {
     if (event.type === 'warning') {
-      warnings.push(event.message);
+      warnings.push(event.hint === undefined ? event.message : `${event.message}; ${event.hint}`);
       if (options.json) return;
       spinner?.clear();
       runtime.stderr.write(`${warningText(event, err)}\n`);

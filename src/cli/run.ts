@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { redactText, withoutSecrets } from '../config/redact.ts';
-import { PulseError } from '../errors.ts';
+import { catalogue, PulseError } from '../errors.ts';
+import { cleanTexts } from './clean.ts';
 import type { Invocation } from './cli.ts';
 import { type Envelope, failureEnvelope, serialize } from './envelope.ts';
 import { globalFlags, mergedFlags } from './global-flags.ts';
@@ -39,7 +40,7 @@ export async function run(runtime: Runtime): Promise<number> {
         command: state.command,
         global,
         flags,
-        progress: { ...progress, emit: (event) => progress.emit(cleanEvent(event, clean)) },
+        progress: { ...progress, emit: (event) => progress.emit(cleanTexts(event, clean)) },
         style: styleFor(runtime.stdout, runtime.env, global.noColour),
         secrets,
       };
@@ -67,10 +68,14 @@ export async function run(runtime: Runtime): Promise<number> {
   } catch (thrown) {
     state.progress?.stop();
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
+    // Without a command the help was printed, which says more than an error would.
+    if (isHelpInstead(thrown) && !wantsJson) return catalogue.usage.exitCode;
     const error = asPulseError(thrown, runtime);
     const warnings = state.progress?.warnings ?? [];
     if (wantsJson) {
-      runtime.stdout.write(clean(serialize(failureEnvelope(state.command, error, error.exitCode, warnings))));
+      runtime.stdout.write(
+        serialize(cleanTexts(failureEnvelope(state.command, error, error.exitCode, warnings), clean)),
+      );
     } else {
       const style = styleFor(runtime.stderr, runtime.env, noColour);
       runtime.stderr.write(clean(renderError(error, style, runtime.stderr.columns)));
@@ -107,7 +112,7 @@ function finish(runtime: Runtime, outcome: Outcome, ending: Ending): number {
           result: outcome.result,
           ...warnings,
         };
-  runtime.stdout.write(ending.clean(serialize(envelope)));
+  runtime.stdout.write(serialize(cleanTexts(envelope, ending.clean)));
   return exitCode;
 }
 
@@ -120,11 +125,12 @@ function commandPath(command: { name(): string; parent: { name(): string; parent
 function asPulseError(thrown: unknown, runtime: Runtime): PulseError {
   if (runtime.signal.aborted && runtime.signal.reason instanceof PulseError) {
     // What the command knows about its state goes with the interruption.
-    return thrown instanceof PulseError && thrown.result !== undefined
+    return thrown instanceof PulseError && (thrown.result !== undefined || thrown.now.length > 0)
       ? runtime.signal.reason.withResult(thrown.result, thrown.now)
       : runtime.signal.reason;
   }
   if (thrown instanceof PulseError) return thrown;
+  if (isHelpInstead(thrown)) return new PulseError('usage', 'no command is named');
   if (thrown instanceof CommanderError) {
     const [message, ...rest] = thrown.message.replace(/^error: /, '').split('\n');
     const suggestion = rest.join(' ').match(/Did you mean (.+)\?/)?.[1];
@@ -132,12 +138,16 @@ function asPulseError(thrown: unknown, runtime: Runtime): PulseError {
       ...(suggestion !== undefined && { hint: `did you mean ${suggestion}? All commands: pulse-migrate --help` }),
     });
   }
-  const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-  return new PulseError('bug', message, { cause: thrown });
+  return bugFrom(thrown);
 }
 
-function cleanEvent<Event extends object>(event: Event, clean: (text: string) => string): Event {
-  return Object.fromEntries(
-    Object.entries(event).map(([key, value]) => [key, typeof value === 'string' ? clean(value) : value]),
-  ) as Event;
+/** Commander's way to end where a command is missing. */
+function isHelpInstead(thrown: unknown): boolean {
+  return thrown instanceof CommanderError && thrown.code === 'commander.help' && thrown.exitCode !== 0;
+}
+
+/** Whatever is thrown and is not a failure a user can cause. */
+export function bugFrom(thrown: unknown): PulseError {
+  const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  return new PulseError('bug', message, { cause: thrown });
 }

@@ -75,6 +75,8 @@ interface BeforeUp {
   readonly folder: Folder;
   readonly ledger: LedgerState;
   readonly pending: readonly Migration[];
+  /** True when the same command has seen to a backup already. */
+  readonly backedUp?: boolean;
 }
 
 /**
@@ -98,7 +100,7 @@ export async function prepareUp(invocation: Invocation, before: BeforeUp): Promi
     if (outcome === 'ok' || id === 'backup' || accepted) continue;
     invocation.progress.emit({ type: 'warning', message: `${id}: ${message}`, ...(hint !== null && { hint }) });
   }
-  const backup = await gate(invocation, before);
+  const backup = before.backedUp === true ? { proof: 'taken-before' } : await gate(invocation, before);
   const accepted = checks.filter((check) => check.accepted).map(({ id }) => id);
   return { backup, ...(accepted.length > 0 && { acceptedChecks: accepted }) };
 }

@@ -12,10 +12,14 @@ const shortestSecret = 4;
 const patterns: readonly (readonly [RegExp, string])[] = [
   // postgresql://user:password@host, up to the last @ before a blank or a quote, since the password may hold one.
   [/(:\/\/[^\s:/@'"]*):[^\s'"]*@/g, `$1:${placeholder}@`],
-  // ALTER ROLE … PASSWORD 'text', with E'', doubled quotes and dollar quotes.
-  [/(\bPASSWORD\s+)(?:E?'(?:[^'\\]|''|\\.)*'|\$(\w*)\$[\s\S]*?\$\2\$)/gi, `$1${placeholder}`],
-  // password=… in keyword strings, queries of URLs and subscriptions.
-  [/(\b(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s'"&]+)/gi, `$1${placeholder}`],
+  // ALTER ROLE … PASSWORD 'text', with E'', doubled quotes and dollar quotes; the query of another session may be cut
+  // in the middle of it.
+  [/(\bPASSWORD\s+)(?:E?'(?:[^'\\]|''|\\(?:[\s\S]|$))*(?:'|$)|\$(\w*)\$[\s\S]*?(?:\$\2\$|$))/gi, `$1${placeholder}`],
+  // password=… in keyword strings, queries of URLs and subscriptions, where quotes within SQL are doubled.
+  [
+    /(\b(?:ssl)?password\s*=\s*)(?:''[^']+(?:''|$)|'(?:[^'\\]|\\(?:[\s\S]|$))*(?:'|$)|"[^"]*(?:"|$)|[^\s'"&]+)/gi,
+    `$1${placeholder}`,
+  ],
 ];
 
 /** The forms a secret takes in other texts: as it is, escaped for a URL, doubled quotes for SQL, escaped for JSON. */

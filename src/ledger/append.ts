@@ -16,6 +16,8 @@ export interface Entry {
   readonly upSql: string | null;
   readonly downSql: string | null;
   readonly inTransaction: boolean;
+  /** What tries that failed for want of a lock took, and the pauses between them, milliseconds; null where nothing was tried. */
+  readonly lockWaitMs: number | null;
   readonly actor: Actor;
   readonly toolVersion: string;
   readonly details: Readonly<Record<string, unknown>>;
@@ -23,6 +25,9 @@ export interface Entry {
 
 /** When the run began: now (a row that records no run), the transaction's start, or a moment the server told earlier. */
 export type Started = 'now' | 'transaction' | Date;
+
+/** The name of the deferred foreign key by which the guard refuses a COMMIT. */
+export const guardConstraint = 'guard_promises_a_ledger_row';
 
 /**
  * Promises a ledger row within this transaction, and fails unless the run still holds the lease: the deferred foreign
@@ -55,16 +60,19 @@ function insertEntry(schema: string, entry: Entry, id: Sql, started: Started): S
       : started === 'transaction'
         ? sql`pg_catalog.transaction_timestamp()`
         : sql`pg_catalog.clock_timestamp()`;
+  // An operator by name goes to the one whose types fit exactly, and a float8 * int4 could be a user's own.
   const duration =
-    started === 'now' ? sql`0` : sql`(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - ${begin}) * 1000)`;
+    started === 'now'
+      ? sql`0`
+      : sql`(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) ${begin}) OPERATOR(pg_catalog.*) 1000::pg_catalog.float8)`;
   return sql`INSERT INTO ${ident(schema, 'ledger')} (
   entry, version, number, name, action, outcome, effect,
   checksum_algorithm, up_checksum, down_checksum, up_sql, down_sql,
-  in_transaction, actor, started_at, duration_ms, tool_version, details)
+  in_transaction, actor, started_at, duration_ms, lock_wait_ms, tool_version, details)
 VALUES (
   ${id}, ${entry.version}, ${entry.number}, ${entry.name}, ${entry.action}, ${entry.outcome}, ${entry.effect},
   ${entry.checksumAlgorithm}, ${entry.upChecksum}, ${entry.downChecksum}, ${entry.upSql}, ${entry.downSql},
-  ${entry.inTransaction}, ${JSON.stringify(entry.actor)}, ${begin}, ${duration}, ${entry.toolVersion}, ${JSON.stringify(entry.details)})
+  ${entry.inTransaction}, ${JSON.stringify(entry.actor)}, ${begin}, ${duration}, ${entry.lockWaitMs}, ${entry.toolVersion}, ${JSON.stringify(entry.details)})
 RETURNING duration_ms, finished_at`;
 }
 

@@ -1,60 +1,138 @@
-import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
+import { PulseError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import { StatementError } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
-import { layoutStatements, layoutVersion, schemaStatement } from './layout.ts';
+import { explainLedgerStatement } from './explain.ts';
+import { layoutRelations, layoutStatements, layoutVersion, schemaStatement } from './layout.ts';
 import { readLedger } from './read.ts';
+
+/** What an installation needs from outside. */
+export interface InstallDeps {
+  readonly session: Session;
+  readonly emit: Emit;
+  readonly now: () => Date;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+}
+
+export interface Installation {
+  readonly schema: string;
+  readonly toolVersion: string;
+  /** How long to wait for another installer, milliseconds. */
+  readonly waitMs: number;
+}
 
 /** Serialises installation; the number is arbitrary and only ever held inside one short transaction. */
 const installationLock = 5_871_103_244_912n;
 
 /**
- * Codes that two installers can give each other without any fault: IF NOT EXISTS is not safe against a race
- * (measured: 23505 on a catalog index in 9 of 26 failures of a peer).
+ * Codes that two installers can give each other without any fault where one of them is a script run by hand, without
+ * the lock: IF NOT EXISTS is not safe against a race (measured: 23505 on a catalog index in 9 of 26 failures of a peer).
  */
 const raceCodes = new Set(['23505', '42P06', '42P07', '42710', '40P01', '40001', 'XX000']);
+const racesAtMost = 5;
+const afterRaceMs = 50;
+
+/** Between two looks at a lock that another installer holds. */
+const pollMs = 200;
 
 /**
  * Makes the ledger, or brings it to the layout of this program; nothing happens when it is there.
- * @throws {PulseError} `permission-denied` when the role may not create a schema, `read-only-server`.
+ * @throws {PulseError} `lock-not-obtained` when another installer does not end in time, `not-possible` when the schema
+ * holds something of the same name that is not ours, `permission-denied`, `read-only-server`.
  */
-export async function installLedger(
-  session: Session,
-  schema: string,
-  toolVersion: string,
-  sleep: (milliseconds: number) => Promise<void>,
-): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    const { layout } = await readLedger(session, schema);
+export async function installLedger(deps: InstallDeps, wanted: Installation): Promise<void> {
+  const { session, sleep } = deps;
+  const began = deps.now().getTime();
+  for (let races = 0; ; ) {
+    const { layout } = await readLedger(session, wanted.schema);
     if (layout === layoutVersion) return;
     try {
-      if (await installOnce(session, schema, layout, toolVersion)) return;
+      const outcome = await installOnce(session, wanted, layout);
+      if (outcome === 'done') return;
+      if (outcome === 'busy') await waitForInstaller(deps, wanted, began);
+      else if ((await readLedger(session, wanted.schema)).layout === 0) throw inTheWay(wanted.schema, outcome);
     } catch (error) {
-      const raced = error instanceof StatementError && raceCodes.has(error.sqlstate) && attempt < 20;
-      if (!raced) throw explainOwnStatement(error, `creating the ledger in schema ${schema}`);
+      races += 1;
+      const raced = error instanceof StatementError && raceCodes.has(error.sqlstate) && races < racesAtMost;
+      if (!raced) throw explainLedgerStatement(error, wanted.schema, `creating the ledger in schema ${wanted.schema}`);
+      await sleep(afterRaceMs);
     }
-    await sleep(50 * Math.min(attempt, 10));
   }
 }
 
-/** False when another installer is at work. */
-async function installOnce(session: Session, schema: string, from: number, toolVersion: string): Promise<boolean> {
+/** `busy`: another installer is at work. A relation: its name is taken, perhaps by an installer that has just ended. */
+type Outcome = 'done' | 'busy' | { readonly relation: string };
+
+async function installOnce(session: Session, { schema, toolVersion }: Installation, from: number): Promise<Outcome> {
   await session.run('BEGIN');
   try {
-    const [lock] = await session.rows<{ taken: boolean }>(
-      sql`SELECT pg_catalog.pg_try_advisory_xact_lock(${installationLock}) AS taken`,
-    );
-    if (lock?.taken !== true) {
+    const outcome = await obstacle(session, schema, from);
+    if (outcome !== null) {
       await session.run('ROLLBACK');
-      return false;
+      return outcome;
     }
     if (from === 0) await createSchema(session, schema);
     for (const statement of layoutStatements(schema, from, toolVersion)) await session.run(statement.sql.text);
     await session.run('COMMIT');
-    return true;
+    return 'done';
   } catch (error) {
     await session.run('ROLLBACK').catch(() => {});
     throw error;
   }
+}
+
+async function obstacle(session: Session, schema: string, from: number): Promise<Exclude<Outcome, 'done'> | null> {
+  const [lock] = await session.rows<{ taken: boolean }>(
+    sql`SELECT pg_catalog.pg_try_advisory_xact_lock(${installationLock}) AS taken`,
+  );
+  if (lock?.taken !== true) return 'busy';
+  if (from > 0) return null;
+  // A type too: every relation makes a type of its name.
+  const [taken] = await session.rows<{ relation: string }>(
+    sql`SELECT w.name AS relation
+        FROM pg_catalog.pg_namespace AS n, pg_catalog.unnest(${layoutRelations}) AS w(name)
+        WHERE n.nspname = ${schema}
+          AND (EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relnamespace = n.oid AND c.relname = w.name)
+            OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.typnamespace = n.oid AND t.typname = w.name))
+        LIMIT 1`,
+  );
+  return taken ?? null;
+}
+
+async function waitForInstaller(deps: InstallDeps, { waitMs }: Installation, began: number): Promise<void> {
+  const waitedMs = deps.now().getTime() - began;
+  const holder = await describeInstaller(deps.session);
+  if (waitedMs >= waitMs) {
+    throw new PulseError('lock-not-obtained', `another session is installing a ledger in this database: ${holder}`, {
+      hint: 'wait until it is done and run the command again, or wait longer: --lock-wait 30m',
+    });
+  }
+  deps.emit({ type: 'lease-waiting', holder, waitedMs, limitMs: waitMs });
+  await deps.sleep(Math.min(pollMs, Math.max(1, waitMs - waitedMs)));
+}
+
+/** In pg_locks a key of 64 bits is two of 32: classid and objid, with 1 in objsubid (manual, pg_locks). */
+async function describeInstaller(session: Session): Promise<string> {
+  const [row] = await session.rows<{ pid: number; application: string | null; role: string | null }>(
+    sql`SELECT l.pid, a.application_name AS application, a.usename::pg_catalog.text AS role
+        FROM pg_catalog.pg_locks AS l
+        JOIN pg_catalog.pg_database AS d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
+        LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+          AND l.classid = ${installationLock >> 32n}::pg_catalog.oid AND l.objid = ${installationLock & 0xffff_ffffn}::pg_catalog.oid`,
+  );
+  if (row === undefined) return 'an installation that is just ending';
+  const parts = [`pid ${row.pid}`, row.application === '' ? null : row.application, row.role && `role ${row.role}`];
+  return parts.filter((part) => part !== null).join(', ');
+}
+
+function inTheWay(schema: string, { relation }: { readonly relation: string }): PulseError {
+  return new PulseError(
+    'not-possible',
+    `schema ${schema} holds a relation named ${relation} that is not pulse-migrate's: the ledger cannot be created there`,
+    { hint: 'name another schema with ledgerSchema in .pulsemigraterc, or rename the relation' },
+  );
 }
 
 /** IF NOT EXISTS wants the right to create even where nothing is created; a DBA may have made the schema for us. */

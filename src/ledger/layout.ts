@@ -3,6 +3,18 @@ import { ident, type Sql, sql } from '../postgres/sql.ts';
 /** The layout this program writes. A ledger of a higher one was made by a newer program and is not touched. */
 export const layoutVersion = 1;
 
+/** Every name that the layouts give to a relation; where one is taken already, there is no room for a ledger. */
+export const layoutRelations = [
+  'layout',
+  'ledger',
+  'ledger_number_idx',
+  'applied',
+  'journal',
+  'journal_entry_idx',
+  'lease',
+  'guard',
+] as const;
+
 /** A statement of our own DDL, with what it is for: the list is what a dry run prints and what the real run executes. */
 export interface LayoutStatement {
   readonly purpose: string;
@@ -52,7 +64,7 @@ const first: Layout = (schema) => {
   started_at         timestamptz   NOT NULL,
   finished_at        timestamptz   NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   duration_ms        double precision NOT NULL,
-  lock_wait_ms       double precision NOT NULL DEFAULT 0,
+  lock_wait_ms       double precision,
   tool_version       text          NOT NULL,
   server_version     text          NOT NULL DEFAULT pg_catalog.current_setting('server_version'),
   details            jsonb         NOT NULL DEFAULT '{}',
@@ -65,16 +77,24 @@ const first: Layout = (schema) => {
       sql: sql`CREATE INDEX ledger_number_idx ON ${table('ledger')} (number, id DESC)`,
     },
     {
+      // Of a repair of the record nobody wants to know when it was made, but when the migration ran and who ran it.
       purpose: 'what is applied now',
       sql: sql`CREATE VIEW ${table('applied')} AS
 SELECT l.id, l.entry, l.version, l.number, l.name, l.action, l.checksum_algorithm, l.up_checksum, l.down_checksum,
-       l.in_transaction, l.role, l.actor, l.started_at, l.finished_at, l.duration_ms
+       l.in_transaction, r.id AS run_id, r.role, r.actor, r.started_at, r.finished_at, r.duration_ms
 FROM (
   SELECT DISTINCT ON (number) *
   FROM ${table('ledger')}
   WHERE effect <> 'none'
   ORDER BY number, id DESC
 ) AS l
+CROSS JOIN LATERAL (
+  SELECT run.id, run.role, run.actor, run.started_at, run.finished_at, run.duration_ms
+  FROM ${table('ledger')} AS run
+  WHERE run.number = l.number AND run.effect = 'applied'
+  ORDER BY run.action = 'repair', run.id DESC
+  LIMIT 1
+) AS r
 WHERE l.effect = 'applied'`,
     },
     {

@@ -2,7 +2,10 @@
 
 /** A migration that is applied now. */
 export interface AppliedMigration {
+  /** The row that says so, and keeps the texts: the latest of this version that had an effect. */
   readonly id: bigint;
+  /** The row of the run that made it so. Another one than `id` where the record was repaired since. */
+  readonly runId: bigint;
   readonly version: string;
   readonly number: bigint;
   readonly name: string;
@@ -10,6 +13,7 @@ export interface AppliedMigration {
   readonly upChecksum: string | null;
   readonly downChecksum: string | null;
   readonly inTransaction: boolean;
+  /** When, by whom and how long: of the run, not of a repair of the record. */
   readonly appliedAt: Date;
   readonly role: string;
   readonly actor: Actor;
@@ -19,7 +23,10 @@ export interface AppliedMigration {
 /** A file without a transaction that stopped part of the way; `statements` counts all, `finished` those done. */
 export interface UnfinishedMigration {
   readonly entry: string;
+  /** As the record has it from a row of that number; without one the number itself, and `unknown` as the name. */
+  readonly version: string;
   readonly number: bigint;
+  readonly name: string;
   readonly direction: 'up' | 'down';
   /** Checksums of the finished statements, in order. */
   readonly finished: readonly string[];

@@ -1,7 +1,8 @@
 import { PulseError } from '../errors.ts';
-import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
+import { StatementError } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
+import { explainLedgerStatement, ledgerRows } from './explain.ts';
 import { layoutVersion } from './layout.ts';
 import type { Actor, AppliedMigration, LedgerRow, LedgerState, UnfinishedMigration } from './ledger.ts';
 
@@ -13,6 +14,7 @@ interface StateRow {
 
 interface AppliedRow {
   readonly id: number;
+  readonly run_id: number;
   readonly version: string;
   readonly number: string;
   readonly name: string;
@@ -28,6 +30,8 @@ interface AppliedRow {
 
 interface UnfinishedRow {
   readonly entry: string;
+  readonly version: string | null;
+  readonly name: string | null;
   readonly number: string;
   readonly direction: 'up' | 'down';
   readonly finished: readonly string[] | null;
@@ -40,13 +44,15 @@ function stateQuery(schema: string): Sql {
   return sql`SELECT
   (SELECT pg_catalog.max(version) FROM ${ident(schema, 'layout')}) AS layout,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'id', a.id, 'version', a.version, 'number', a.number::pg_catalog.text, 'name', a.name, 'action', a.action,
+      'id', a.id, 'run_id', a.run_id, 'version', a.version, 'number', a.number::pg_catalog.text, 'name', a.name, 'action', a.action,
       'up_checksum', a.up_checksum, 'down_checksum', a.down_checksum, 'in_transaction', a.in_transaction,
-      'finished_at', a.finished_at, 'role', a.role, 'actor', a.actor, 'duration_ms', a.duration_ms) ORDER BY a.id)
+      'finished_at', a.finished_at, 'role', a.role, 'actor', a.actor, 'duration_ms', a.duration_ms) ORDER BY a.run_id)
    FROM ${ident(schema, 'applied')} AS a) AS applied,
-  (SELECT pg_catalog.json_agg(pg_catalog.row_to_json(u))
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'entry', u.entry, 'version', k.version, 'number', u.number::pg_catalog.text, 'name', k.name, 'direction', u.direction,
+      'finished', u.finished, 'begun', u.begun, 'statements', u.statements) ORDER BY u.number)
    FROM (
-     SELECT j.entry, pg_catalog.min(j.number)::pg_catalog.text AS number, pg_catalog.min(j.direction) AS direction,
+     SELECT j.entry, pg_catalog.min(j.number) AS number, pg_catalog.min(j.direction) AS direction,
             pg_catalog.json_agg(j.checksum ORDER BY j.statement) FILTER (WHERE j.state = 'finished') AS finished,
             (SELECT pg_catalog.json_build_object('checksum', b.checksum, 'xid', b.xmin::pg_catalog.text)
              FROM ${ident(schema, 'journal')} AS b
@@ -58,7 +64,10 @@ function stateQuery(schema: string): Sql {
      FROM ${ident(schema, 'journal')} AS j
      WHERE NOT EXISTS (SELECT FROM ${ident(schema, 'ledger')} AS l WHERE l.entry = j.entry)
      GROUP BY j.entry
-   ) AS u) AS unfinished`;
+   ) AS u
+   LEFT JOIN LATERAL (
+     SELECT l.version, l.name FROM ${ident(schema, 'ledger')} AS l WHERE l.number = u.number ORDER BY l.id DESC LIMIT 1
+   ) AS k ON true) AS unfinished`;
 }
 
 /**
@@ -94,23 +103,38 @@ async function queryState(session: Session, schema: string): Promise<StateRow | 
     return row ?? null;
   } catch (error) {
     if (isAbsent(error)) return null;
-    throw explainOwnStatement(error, `reading the ledger in schema ${schema}`);
+    throw explainLedgerStatement(error, schema, reading(schema));
   }
 }
 
-/** undefined_table, invalid_schema_name, undefined_column. */
-function isAbsent(error: unknown): boolean {
-  return error instanceof StatementError && ['42P01', '3F000', '42703'].includes(error.sqlstate);
+function reading(schema: string): string {
+  return `reading the ledger in schema ${schema}`;
 }
 
+/** undefined_table, invalid_schema_name, undefined_column, undefined_function (no max() of such a column). */
+function isAbsent(error: unknown): boolean {
+  return error instanceof StatementError && ['42P01', '3F000', '42703', '42883'].includes(error.sqlstate);
+}
+
+/** By its columns, because a table of a user may have the name too. */
 async function layoutIsThere(session: Session, schema: string): Promise<boolean> {
-  const [row] = await session.rows<{ present: boolean }>(
-    sql`SELECT EXISTS (
-          SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-          WHERE n.nspname = ${schema} AND c.relname = 'layout') AS present`,
+  const [row] = await ledgerRows<{ present: boolean }>(
+    session,
+    schema,
+    reading(schema),
+    sql`SELECT pg_catalog.count(*) = 3 AS present
+        FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
+        WHERE n.nspname = ${schema} AND c.relname = 'layout' AND c.relkind = 'r'
+          AND pg_catalog.format('%s %s', a.attname, pg_catalog.format_type(a.atttypid, NULL))
+            IN ('version integer', 'tool_version text', 'installed_at timestamp with time zone')`,
   );
   if (row?.present !== true) return false;
-  const [layout] = await session.rows<{ version: number }>(
+  const [layout] = await ledgerRows<{ version: number }>(
+    session,
+    schema,
+    reading(schema),
     sql`SELECT pg_catalog.max(version) AS version FROM ${ident(schema, 'layout')}`,
   );
   refuseNewer(Number(layout?.version ?? 0), schema);
@@ -128,6 +152,7 @@ function refuseNewer(layout: number, schema: string): void {
 function appliedMigration(row: AppliedRow): AppliedMigration {
   return {
     id: BigInt(row.id),
+    runId: BigInt(row.run_id),
     version: row.version,
     number: BigInt(row.number),
     name: row.name,
@@ -145,7 +170,9 @@ function appliedMigration(row: AppliedRow): AppliedMigration {
 function unfinishedMigration(row: UnfinishedRow): UnfinishedMigration {
   return {
     entry: row.entry,
+    version: row.version ?? row.number,
     number: BigInt(row.number),
+    name: row.name ?? 'unknown',
     direction: row.direction,
     finished: row.finished ?? [],
     begun: row.begun,
@@ -163,12 +190,17 @@ export interface RecordedSql {
 
 /** The texts that a row of the ledger keeps, by the row's id. */
 export async function readRecordedSql(session: Session, schema: string, id: bigint): Promise<RecordedSql> {
-  const [row] = await session.rows<{
+  const [row] = await ledgerRows<{
     up_sql: string | null;
     down_sql: string | null;
     up_checksum: string | null;
     down_checksum: string | null;
-  }>(sql`SELECT up_sql, down_sql, up_checksum, down_checksum FROM ${ident(schema, 'ledger')} WHERE id = ${id}`);
+  }>(
+    session,
+    schema,
+    reading(schema),
+    sql`SELECT up_sql, down_sql, up_checksum, down_checksum FROM ${ident(schema, 'ledger')} WHERE id = ${id}::pg_catalog.int8`,
+  );
   return {
     up: row?.up_sql ?? null,
     down: row?.down_sql ?? null,
@@ -195,7 +227,10 @@ interface HistoryRow {
 
 /** The record itself, oldest first; `limit` takes the newest so many. */
 export async function readHistory(session: Session, schema: string, limit: number | null): Promise<LedgerRow[]> {
-  const rows = await session.rows<HistoryRow>(
+  const rows = await ledgerRows<HistoryRow>(
+    session,
+    schema,
+    reading(schema),
     sql`SELECT id, version, name, action, outcome, role, actor, started_at, finished_at, duration_ms, tool_version, server_version, details
         FROM ${ident(schema, 'ledger')} ORDER BY id DESC LIMIT ${limit}`,
   );

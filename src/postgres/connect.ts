@@ -6,6 +6,7 @@ import { openWire, type Wire } from './driver.ts';
 import { StatementError, serverReport } from './errors.ts';
 import type { ServerNotice, Session } from './session.ts';
 import { type Attempt, connectionAttempts, nextAttempt, type OpenedSocket, openSocket } from './socket.ts';
+import { explainSocketFailure, TimedOut } from './socket-failure.ts';
 
 export interface ConnectOptions {
   readonly onNotice?: (notice: ServerNotice) => void;
@@ -85,9 +86,11 @@ async function openSession(
     });
   } catch (error) {
     socket.destroy();
+    if (deadline.isOver() && error instanceof PulseError && error.code === 'connection-lost')
+      throw explainSocketFailure(new TimedOut(parameters.connectTimeoutMs), attempt.host, parameters);
     throw refusal(error, attempt.host, parameters, wire);
   } finally {
-    clearTimeout(deadline);
+    deadline.clear();
   }
 }
 
@@ -106,9 +109,14 @@ async function refuseStatementPooling(wire: Wire, attempt: Attempt, parameters: 
 }
 
 /** The driver's own connect timeout does not cover the time after the socket is open. */
-function startDeadline(socket: Socket, milliseconds: number): NodeJS.Timeout | undefined {
-  if (milliseconds <= 0) return undefined;
-  return setTimeout(() => socket.destroy(), milliseconds);
+function startDeadline(socket: Socket, milliseconds: number): { isOver(): boolean; clear(): void } {
+  let over = false;
+  const expire = () => {
+    over = true;
+    socket.destroy();
+  };
+  const timer = milliseconds > 0 ? setTimeout(expire, milliseconds) : undefined;
+  return { isOver: () => over, clear: () => clearTimeout(timer) };
 }
 
 function refusal(error: unknown, host: HostParameters, parameters: ConnectionParameters, wire: Wire): unknown {

@@ -64,6 +64,9 @@ export function openWire(
     fetch_types: false,
     max_lifetime: null,
     idle_timeout: 0,
+    // Seconds of silence after which the peer is asked whether it is there: firewalls forget a connection on which a
+    // long statement says nothing, some within a minute, which is the driver's own default.
+    keep_alive: 10,
     connect_timeout: 0,
     max_pipeline: Number.POSITIVE_INFINITY,
     onnotice: (notice: { severity?: string; message?: string }) =>

@@ -1,4 +1,6 @@
 import { type ErrorCode, PulseError } from '../errors.ts';
+import type { Session } from './session.ts';
+import type { Sql } from './sql.ts';
 
 /** A statement the server refused, with all it said. Thrown by sessions; callers turn it into a PulseError where they know the file. */
 export class StatementError extends Error {
@@ -62,17 +64,49 @@ export function codeOfSqlstate(sqlstate: string): ErrorCode | null {
 }
 
 /**
- * A failure of one of the tool's own statements as a PulseError: a missing right, a standby, a lock.
- * Anything else is passed on as it is, and ends as a bug report.
+ * A failure of one of the tool's own statements as a PulseError, in the server's words: what a server refuses is a
+ * fact about its state, its settings or its rights, and never a bug that a user should report. Everything that is not
+ * a refusal of the server is given back as it is.
  */
 export function explainOwnStatement(error: unknown, doing: string): unknown {
   if (!(error instanceof StatementError)) return error;
-  const code = codeOfSqlstate(error.sqlstate);
-  if (code === null) return error;
-  return new PulseError(code, `${doing}: ${error.message}`, {
+  const told = ownRefusals.find(([test]) => test.test(error.sqlstate))?.[1];
+  return new PulseError(told?.code ?? codeOfSqlstate(error.sqlstate) ?? 'not-possible', `${doing}: ${error.message}`, {
+    ...(told !== undefined && { hint: told.hint }),
     server: serverReport(error),
     cause: error,
   });
+}
+
+/** Classes of SQLSTATE (manual, Appendix A) that say something else of a statement of ours than of a user's. */
+const ownRefusals: ReadonlyArray<readonly [test: RegExp, told: { readonly code: ErrorCode; readonly hint: string }]> = [
+  [
+    /^57014$/,
+    {
+      code: 'lock-not-obtained',
+      hint: 'something was locked for longer than the statement_timeout of the role or database allows (ALTER ROLE … SET statement_timeout), or somebody cancelled the statement: see pg_locks, then run the command again',
+    },
+  ],
+  [
+    /^53/,
+    {
+      code: 'connection-failed',
+      hint: 'the server is out of memory, disk space, connections or locks: see its log, free some, then run the command again',
+    },
+  ],
+];
+
+/** The rows of a statement of ours. Throws as `Session.rows` does, with what the server refuses explained. */
+export async function ownRows<Row extends object = Record<string, unknown>>(
+  session: Pick<Session, 'rows'>,
+  doing: string,
+  statement: Sql,
+): Promise<Row[]> {
+  try {
+    return await session.rows<Row>(statement);
+  } catch (error) {
+    throw explainOwnStatement(error, doing);
+  }
 }
 
 /** What the server said, as data for messages and JSON. */

@@ -7,15 +7,18 @@ import { locationAt } from '../migrations/parse-file.ts';
 import { cannotRunInTransaction } from '../migrations/transaction-rules.ts';
 import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import { raw, sql } from '../postgres/sql.ts';
-import { explainFailure } from './failure.ts';
+import { explainFailure, isLockFailure } from './failure.ts';
+import { lockLease, underLease } from './fence.ts';
 import { leftBehind } from './in-doubt.ts';
 import { refuseMissingIndex } from './in-doubt-index.ts';
 import type { EarlierRun } from './in-doubt-ruling.ts';
 import { readBareStatement, setsTheSession } from './in-doubt-statement.ts';
+import { leaseLost } from './lease-lost.ts';
+import type { TryForLock } from './lock-retry.ts';
 import type { Message } from './messages.ts';
-import { leaseLost, runBare } from './run-bare.ts';
+import { runBare } from './run-bare.ts';
 import { fileSettings, freshSession, ownRoleForNow, pooledOpening } from './session-state.ts';
-import { type Done, entryOf, type RunnerDeps, type Step } from './step.ts';
+import { type Attempt, type Done, entryOf, type Run, type RunnerDeps, type Step } from './step.ts';
 
 /**
  * Runs a file without a transaction around it, statement by statement. Each statement that can have a transaction of
@@ -25,19 +28,20 @@ import { type Done, entryOf, type RunnerDeps, type Step } from './step.ts';
  */
 export async function applyByStatement(
   deps: RunnerDeps,
-  schema: string,
-  token: string,
+  run: Run,
   step: Step,
   unfinished: UnfinishedMigration | null,
+  tryForLock: TryForLock,
 ): Promise<Done> {
   const { session } = deps;
+  const { schema } = run;
   const statements = step.file.statements;
   refuseEdited(step, unfinished);
   const entry = unfinished?.entry ?? deps.newId();
   let finished = unfinished?.finished.length ?? 0;
   await freshSession(session);
   const began = await serverTime(deps);
-  const settings = fileSettings(step.file.directives, 'SET', step.file.directives.lockTimeoutMs);
+  const settings = fileSettings(step.file.directives, 'SET', null);
   if (settings !== '' && !session.pooled) await session.run(settings);
 
   for (const [index, statement] of statements.entries()) {
@@ -60,7 +64,7 @@ export async function applyByStatement(
         };
         const begun = index === before ? unfinished?.begun : null;
         const earlier = begun ? { sameText: begun.checksum === mark.checksum, xid: begun.xid } : null;
-        await runOne(deps, { schema, token }, step, { statement, mark, earlier });
+        await runOne(deps, run, step, { statement, mark, earlier }, tryForLock);
         finished += 1;
       }
     } catch (error) {
@@ -76,9 +80,9 @@ export async function applyByStatement(
   }
 
   await freshSession(session);
-  const [row] = await session
-    .rows<{ duration_ms: number }>(appendEntry(schema, entryOf(deps, step, entry), began))
-    .catch((error: unknown) => Promise.reject(explainOwnStatement(error, `recording ${step.file.path}`)));
+  const [row] = await underLease(session, run, () =>
+    session.rows<{ duration_ms: number }>(appendEntry(schema, entryOf(deps, step, entry), began)),
+  ).catch((error: unknown) => Promise.reject(explainOwnStatement(error, `recording ${step.file.path}`)));
   return { version: step.version, name: step.name, durationMs: row?.duration_ms ?? 0 };
 }
 
@@ -111,9 +115,10 @@ interface Turn {
 
 async function runOne(
   deps: RunnerDeps,
-  lease: { readonly schema: string; readonly token: string },
+  lease: Run,
   step: Step,
   { statement, mark, earlier }: Turn,
+  tryForLock: TryForLock,
 ): Promise<void> {
   const { session } = deps;
   const text = step.file.text.slice(statement.start, statement.end);
@@ -124,14 +129,60 @@ ${markStatement(lease.schema, { ...mark, state }, lease.token)}`);
   };
   if (cannotRunInTransaction(text, statement) !== null) {
     const place = { version: step.version, statement: mark.statement, statements: mark.statements };
-    await runBare(deps, { text, place, earlier, lease, note });
+    await tryForLock(async ({ lockTimeoutMs, onBackend }) => {
+      onBackend(session.backendPid);
+      // CONCURRENTLY is made to wait without anybody queueing behind it.
+      const limit = /\bconcurrently\b/i.test(text) ? (step.file.directives.lockTimeoutMs ?? 0) : lockTimeoutMs;
+      if (!session.pooled && !setsLockTimeout(step)) await session.run(`SET lock_timeout = ${limit}`);
+      await explained(step, statement, text, () => runBare(deps, { text, place, earlier, lease, note }));
+    });
     return;
   }
+  await tryForLock(async (attempt) => {
+    await explained(step, statement, text, () =>
+      runInOwnTransaction(deps, lease, step, { statement, text, attempt, note }),
+    );
+  });
+}
+
+/** A file without a transaction may set the limit itself; then it means it. */
+function setsLockTimeout(step: Step): boolean {
+  return /\bset\s+(?:session\s+|local\s+)?lock_timeout\b/i.test(step.file.text);
+}
+
+/** A lock that was not obtained is told in the form that `retryOnLock` knows; everything else goes on as it is. */
+async function explained(step: Step, statement: Statement, text: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof StatementError) || !isLockFailure(error)) throw error;
+    throw explainFailure(error, step.file, { kind: 'sql', text, offset: statement.start }, []);
+  }
+}
+
+interface OwnTransaction {
+  readonly statement: Statement;
+  readonly text: string;
+  readonly attempt: Attempt;
+  readonly note: (state: 'started' | 'finished') => Promise<void>;
+}
+
+/** A statement, and the mark that it is done, in one transaction under the lease. */
+async function runInOwnTransaction(
+  { session }: RunnerDeps,
+  lease: Run,
+  step: Step,
+  { statement, text, attempt, note }: OwnTransaction,
+): Promise<void> {
   await session.run('BEGIN');
   try {
-    const opening =
-      pooledOpening(session) +
-      (session.pooled ? fileSettings(step.file.directives, 'SET LOCAL', step.file.directives.lockTimeoutMs) : '');
+    attempt.onBackend(await lockLease(session, lease));
+    const settings = fileSettings(
+      session.pooled ? step.file.directives : { ...step.file.directives, statementTimeoutMs: null },
+      'SET LOCAL',
+      setsLockTimeout(step) ? null : attempt.lockTimeoutMs,
+    );
+    const opening = pooledOpening(session) + settings;
     if (opening !== '') await session.run(opening);
     await (statement.copyData === null
       ? session.run(text)

@@ -1,5 +1,5 @@
 import { PulseError } from '../errors.ts';
-import { closeGuard, openGuard } from '../ledger/append.ts';
+import { closeGuard, guardConstraint, openGuard } from '../ledger/append.ts';
 import { StatementError } from '../postgres/errors.ts';
 import { raw, sql } from '../postgres/sql.ts';
 import { explainFailure } from './failure.ts';
@@ -13,6 +13,27 @@ import { type Attempt, type Done, entryOf, type Run, type RunnerDeps, type Step 
  * `connection-lost` when the connection went; the message says what is known then.
  */
 export async function applyInTransaction(deps: RunnerDeps, run: Run, step: Step, attempt: Attempt): Promise<Done> {
+  const promised = !/\bset\s+constraints\s+all\b/i.test(step.file.text);
+  try {
+    return await applyOnce(deps, run, step, attempt, promised);
+  } catch (error) {
+    // A function may call the promise in where the file's own text does not show it; all of it was rolled back.
+    if (promised && isPromiseCalledIn(error)) return applyOnce(deps, run, step, attempt, false);
+    throw error;
+  }
+}
+
+/** The guard's promise was checked by SET CONSTRAINTS ALL IMMEDIATE, and not by a COMMIT. */
+function isPromiseCalledIn(error: unknown): boolean {
+  const cause = error instanceof PulseError ? error.cause : null;
+  return (
+    cause instanceof StatementError &&
+    cause.constraint === guardConstraint &&
+    /\bset\s+constraints\b/i.test(cause.context ?? '')
+  );
+}
+
+async function applyOnce(deps: RunnerDeps, run: Run, step: Step, attempt: Attempt, promised: boolean): Promise<Done> {
   const { schema } = run;
   const { session } = deps;
   const entry = deps.newId();
@@ -22,7 +43,7 @@ export async function applyInTransaction(deps: RunnerDeps, run: Run, step: Step,
   try {
     await session.run(beginStatement(step));
     const [backend] = await session.rows<{ pid: number }>(
-      raw(pooledOpening(session) + opening(run, entry, step, attempt)),
+      raw(pooledOpening(session) + opening(run, entry, step, attempt, promised)),
     );
     attempt.onBackend(backend?.pid ?? session.backendPid);
     for (const message of messagesOf(step.file)) {
@@ -55,8 +76,14 @@ export function beginStatement(step: Step): string {
   return step.file.transactionModes === null ? 'BEGIN' : `BEGIN ${step.file.transactionModes}`;
 }
 
-function opening({ schema, token }: Run, entry: string, step: Step, { lockTimeoutMs }: Attempt): string {
-  const guard = openGuard(schema, entry, token, !/\bset\s+constraints\s+all\b/i.test(step.file.text)).text;
+function opening(
+  { schema, token }: Run,
+  entry: string,
+  step: Step,
+  { lockTimeoutMs }: Attempt,
+  promised: boolean,
+): string {
+  const guard = openGuard(schema, entry, token, promised).text;
   const settings = fileSettings(step.file.directives, 'SET LOCAL', lockTimeoutMs);
   return `${guard};\n${settings};\nSELECT pg_catalog.pg_backend_pid() AS pid`;
 }

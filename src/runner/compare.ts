@@ -16,7 +16,8 @@ export interface Standing {
 
 /**
  * Files against ledger, in the order the migrations run. A version is its number: `0001` and `000001` are the same.
- * A pending one before an applied one is out of order; an applied one whose up file has another text is changed.
+ * A pending one before an applied one is out of order; an applied one whose up file has another text is changed;
+ * one that is applied, or stopped part of the way, and has no file is missing.
  */
 export function compare(folder: Folder | null, ledger: LedgerState): Standing[] {
   const appliedByNumber = new Map(ledger.applied.map((applied) => [applied.number, applied]));
@@ -34,19 +35,14 @@ export function compare(folder: Folder | null, ledger: LedgerState): Standing[] 
     };
   });
   const known = new Set(withFile.map((standing) => standing.number));
-  const missing = ledger.applied
-    .filter((applied) => !known.has(applied.number))
-    .map(
-      (applied): Standing => ({
-        version: applied.version,
-        number: applied.number,
-        name: applied.name,
-        state: 'missing',
-        migration: null,
-        applied,
-        unfinished: unfinishedByNumber.get(applied.number) ?? null,
-      }),
-    );
+  const missing = [...appliedByNumber.values(), ...unfinishedByNumber.values()].flatMap((row): Standing[] => {
+    const { version, number, name } = row;
+    if (known.has(number)) return [];
+    known.add(number);
+    const applied = appliedByNumber.get(number) ?? null;
+    const unfinished = unfinishedByNumber.get(number) ?? null;
+    return [{ version, number, name, state: 'missing', migration: null, applied, unfinished }];
+  });
   return markOutOfOrder(mergeByNumber(withFile, missing));
 }
 

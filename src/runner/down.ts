@@ -6,7 +6,7 @@ import { parseRecordedFile } from '../migrations/parse-file.ts';
 import { compare, type Standing } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { nameOf, planDown, type Reach } from './plan.ts';
-import { doneBefore, runSteps, withLease } from './run.ts';
+import { doneBefore, type HeldRun, runSteps, type UnknownStep, unknownOf, withLease } from './run.ts';
 import type { Done, RunnerDeps, Step } from './step.ts';
 
 export interface DownInput {
@@ -24,6 +24,8 @@ export interface DownResult {
   readonly reverted: readonly Done[];
   /** How many migrations are still applied. */
   readonly applied: number;
+  /** Only after a connection was lost for good: whether it is undone cannot be said. */
+  readonly unknown?: readonly UnknownStep[];
 }
 
 /**
@@ -35,23 +37,43 @@ export async function down(deps: RunnerDeps, input: DownInput): Promise<DownResu
   const foreseen = await downSteps(deps, input, before);
   if (foreseen.length === 0) return { reverted: [], applied: before.applied.length };
   const details = await input.confirm(foreseen, before);
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
-    const { ledger } = held;
-    // What there is to warn of was told with the steps foreseen.
-    const steps = await downSteps({ ...deps, emit: () => {} }, input, ledger);
-    refuseOtherSteps(foreseen, steps);
-    const withDetails = steps.map((step) => ({ ...step, details: { ...step.details, ...details } }));
-    try {
-      const reverted = await runSteps(deps, held, input.patience, withDetails);
-      return { reverted, applied: ledger.applied.length - reverted.length };
-    } catch (error) {
-      if (!(error instanceof PulseError)) throw error;
-      const reverted = doneBefore(error);
-      const applied = ledger.applied.length - reverted.length;
-      const run = reverted.length === 0 ? 'this run reverted nothing' : `this run reverted ${reverted.length}`;
-      throw error.withResult({ reverted, applied }, [...error.now, `applied now: ${applied} (${run})`]);
-    }
-  });
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, (held) =>
+    downUnderLease(deps, held, input, { foreseen, details }),
+  );
+}
+
+/** What was confirmed, and what the ledger is to keep of the confirmation. */
+export interface Confirmed {
+  readonly foreseen: readonly Step[];
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** The writing half of `down`: what was confirmed is what runs, or nothing does. */
+export async function downUnderLease(
+  deps: RunnerDeps,
+  held: HeldRun,
+  input: Pick<DownInput, 'folder' | 'schema' | 'reach' | 'patience'>,
+  { foreseen, details }: Confirmed,
+): Promise<DownResult> {
+  const { ledger } = held;
+  // What there is to warn of was told with the steps foreseen.
+  const steps = await downSteps({ session: held.lease.session(), emit: () => {} }, input, ledger);
+  refuseOtherSteps(foreseen, steps);
+  const withDetails = steps.map((step) => ({ ...step, details: { ...step.details, ...details } }));
+  try {
+    const reverted = await runSteps(deps, held, input.patience, withDetails);
+    return { reverted, applied: ledger.applied.length - reverted.length };
+  } catch (error) {
+    if (!(error instanceof PulseError)) throw error;
+    const reverted = doneBefore(error);
+    const unknown = unknownOf(error);
+    const applied = ledger.applied.length - reverted.length - unknown.length;
+    const run = reverted.length === 0 ? 'this run reverted nothing' : `this run reverted ${reverted.length}`;
+    throw error.withResult({ reverted, applied, ...(unknown.length > 0 && { unknown }) }, [
+      ...error.now,
+      `applied now: ${applied} (${run})`,
+    ]);
+  }
 }
 
 /** The steps a `down` of this reach would run now; all of them are known to be possible before the first runs. */

@@ -1,4 +1,5 @@
 import { PulseError } from '../errors.ts';
+import { guardConstraint } from '../ledger/append.ts';
 import type { MigrationFile } from '../migrations/migration.ts';
 import { locationAt } from '../migrations/parse-file.ts';
 import { offsetOfPosition } from '../migrations/position.ts';
@@ -30,6 +31,11 @@ export function explainFailure(
 /** lock_not_available, deadlock_detected. */
 const lockCodes = new Set(['55P03', '40P01']);
 
+/** Whether nothing was wrong but that a lock was not to be had. */
+export function isLockFailure(error: StatementError): boolean {
+  return lockCodes.has(error.sqlstate);
+}
+
 function locationOf(error: StatementError, file: MigrationFile, message: Message) {
   const offset =
     error.position === undefined
@@ -50,7 +56,7 @@ function statementOffset(error: StatementError, file: MigrationFile, message: Me
 }
 
 function specialCase(error: StatementError): { message: string; hint: string } | null {
-  if (error.constraint === 'guard_promises_a_ledger_row') {
+  if (error.constraint === guardConstraint) {
     return {
       message: 'the file ends the transaction it runs in (a COMMIT that no keyword at top level shows)',
       hint: 'take the COMMIT out, or run the file without a transaction: put "-- pulse: no-transaction" at its top',

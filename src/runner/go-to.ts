@@ -1,10 +1,12 @@
 import { PulseError } from '../errors.ts';
+import type { LedgerState } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/read.ts';
 import { compare } from './compare.ts';
-import { type DownInput, type DownResult, down } from './down.ts';
-import { targetIndex } from './plan.ts';
-import type { RunnerDeps } from './step.ts';
-import { pendingIn, type UpInput, type UpResult, up } from './up.ts';
+import { type DownInput, type DownResult, downSteps, downUnderLease } from './down.ts';
+import { meansEverything, planUp, type Reach, targetIndex } from './plan.ts';
+import { withLease } from './run.ts';
+import type { RunnerDeps, Step } from './step.ts';
+import { pendingIn, type UpInput, type UpResult, upUnderLease } from './up.ts';
 
 export type GoToInput = Omit<UpInput, 'rules'> &
   Pick<DownInput, 'confirm'> & { readonly to: string; readonly allowOutOfOrder: boolean };
@@ -21,36 +23,58 @@ export interface GoToResult {
  * @throws {PulseError} with a `GoToResult` as its `result` once something was undone.
  */
 export async function goTo(deps: RunnerDeps, input: GoToInput): Promise<GoToResult> {
-  const ledger = await readLedger(deps.session, input.schema);
-  const everything = /^0+$/.test(input.to);
-  if (!everything) targetIndex(compare(input.folder, ledger), input.to);
-  const { reverted } = await down(deps, { ...input, reach: { to: input.to } });
-  return everything ? applyNothing(deps, input, reverted) : applyTo(deps, input, reverted, input.to);
+  const before = await readLedger(deps.session, input.schema);
+  const standings = compare(input.folder, before);
+  const everything = meansEverything(standings, input.to);
+  if (!everything) targetIndex(standings, input.to);
+  return thereAndBack(deps, input, before, { to: input.to }, () => (everything ? null : input.to));
 }
 
 /** Undoes the last migrations and applies them again: for a migration that is being written. Throws as `goTo` does. */
 export async function redo(deps: RunnerDeps, input: GoToInput & { readonly steps: number }): Promise<GoToResult> {
-  const { reverted } = await down(deps, { ...input, reach: { steps: input.steps } });
-  const highest = reverted
-    .map(({ version }) => BigInt(version))
-    .toSorted((a, b) => (a < b ? -1 : 1))
-    .at(-1);
-  return highest === undefined ? applyNothing(deps, input, reverted) : applyTo(deps, input, reverted, String(highest));
+  const before = await readLedger(deps.session, input.schema);
+  return thereAndBack(deps, input, before, { steps: input.steps }, (undone) => {
+    const highest = undone
+      .map(({ number }) => number)
+      .toSorted((a, b) => (a < b ? -1 : 1))
+      .at(-1);
+    return highest === undefined ? null : String(highest);
+  });
 }
 
-type Reverted = DownResult['reverted'];
+/**
+ * Undoes and then applies, under one lease. Both halves are planned, checked and confirmed before the first one runs:
+ * a refusal of the second must not leave the first one done.
+ */
+async function thereAndBack(
+  deps: RunnerDeps,
+  input: GoToInput,
+  before: LedgerState,
+  reach: Reach,
+  targetAfter: (undone: readonly Step[]) => string | null,
+): Promise<GoToResult> {
+  const downInput = { ...input, reach };
+  const foreseen = await downSteps(deps, downInput, before);
+  const target = targetAfter(foreseen);
+  const undone = new Set(foreseen.map(({ number }) => number));
+  const between = { ...before, applied: before.applied.filter(({ number }) => !undone.has(number)) };
+  const upInput = target === null ? null : { ...input, rules: { to: target, allowOutOfOrder: input.allowOutOfOrder } };
+  const pending = upInput === null ? [] : planUp(compare(input.folder, between), upInput.rules);
+  if (foreseen.length + pending.length === 0)
+    return { reverted: [], applied: [], pending: pendingIn(input.folder, before) };
 
-async function applyNothing(deps: RunnerDeps, { folder, schema }: GoToInput, reverted: Reverted): Promise<GoToResult> {
-  return { reverted, applied: [], pending: pendingIn(folder, await readLedger(deps.session, schema)) };
-}
-
-/** `up` tells what it did when it fails; that something was undone before is known only here. */
-async function applyTo(deps: RunnerDeps, input: GoToInput, reverted: Reverted, to: string): Promise<GoToResult> {
-  try {
-    return { reverted, ...(await up(deps, { ...input, rules: { to, allowOutOfOrder: input.allowOutOfOrder } })) };
-  } catch (error) {
-    if (!(error instanceof PulseError) || reverted.length === 0) throw error;
-    const undone = reverted.map(({ version, name }) => `${version}_${name}`).join(', ');
-    throw error.withResult({ reverted, ...Object(error.result) }, [`undone before: ${undone}`, ...error.now]);
-  }
+  const confirmed = foreseen.length === 0 ? {} : await input.confirm(foreseen, before);
+  const prepared = pending.length === 0 ? {} : await input.prepare(pending, between);
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
+    const { reverted } = await downUnderLease(deps, held, downInput, { foreseen, details: confirmed });
+    const ledger = await readLedger(held.lease.session(), input.schema);
+    if (upInput === null) return { reverted, applied: [], pending: pendingIn(input.folder, ledger) };
+    try {
+      return { reverted, ...(await upUnderLease(deps, { ...held, ledger }, upInput, prepared)) };
+    } catch (error) {
+      if (!(error instanceof PulseError) || reverted.length === 0) throw error;
+      const names = reverted.map(({ version, name }) => `${version}_${name}`).join(', ');
+      throw error.withResult({ reverted, ...Object(error.result) }, [`undone before: ${names}`, ...error.now]);
+    }
+  });
 }

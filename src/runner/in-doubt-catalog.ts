@@ -1,4 +1,4 @@
-import { explainOwnStatement } from '../postgres/errors.ts';
+import { ownRows } from '../postgres/errors.ts';
 import { quoteIdentifier } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
 import { type Sql, sql } from '../postgres/sql.ts';
@@ -14,9 +14,12 @@ export interface IndexName {
 /** `taken`: the name belongs to something that is not an index on that table. */
 export type IndexState = { readonly state: 'absent' } | ({ readonly state: 'valid' | 'invalid' | 'taken' } & IndexName);
 
-/** The name as SQL that the server resolves by the search_path of now, as it would in the statement itself. */
+/**
+ * The name as SQL that the server resolves by the search_path of now, as it would in the statement itself. As an oid:
+ * there is no oid = regclass of the server's own, so that a user's would be taken for it.
+ */
 function relation(name: NameParts): Sql {
-  return sql`pg_catalog.to_regclass(${quoted(name)})`;
+  return sql`pg_catalog.to_regclass(${quoted(name)})::pg_catalog.oid`;
 }
 
 /** A name as a statement writes it. */
@@ -137,7 +140,7 @@ export async function reindexLeftovers(session: Session, { target, name }: Reind
   const tree =
     name === null
       ? null
-      : sql`(SELECT ${relation(name)} UNION SELECT relid FROM pg_catalog.pg_partition_tree(${relation(name)}))`;
+      : sql`(SELECT ${relation(name)} UNION SELECT relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(${relation(name)}))`;
   const tables = {
     index: sql`r.oid IN (SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid IN ${tree})`,
     table: sql`r.oid IN ${tree}`,
@@ -168,11 +171,7 @@ ORDER BY 2`,
   );
 }
 
-/** Looks things up; a missing right is told as one. */
-async function ask<Row extends object>(session: Session, question: Sql): Promise<Row[]> {
-  return session
-    .rows<Row>(question)
-    .catch((error: unknown) =>
-      Promise.reject(explainOwnStatement(error, 'looking up what an earlier run left in the catalog')),
-    );
+/** Looks things up; what hinders it is told as what it is. */
+function ask<Row extends object>(session: Session, question: Sql): Promise<Row[]> {
+  return ownRows(session, 'looking up what an earlier run left in the catalog', question);
 }

@@ -1,3 +1,4 @@
+import { ledgerRows } from '../ledger/explain.ts';
 import type { Actor } from '../ledger/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, sql } from '../postgres/sql.ts';
@@ -13,7 +14,10 @@ interface HolderRow {
 
 /** Who holds the lease, for a person who waits: pid, application, role, person, address, age; as far as each is known. */
 export async function describeHolder(session: Session, schema: string): Promise<string> {
-  const [row] = await session.rows<HolderRow>(
+  const [row] = await ledgerRows<HolderRow>(
+    session,
+    schema,
+    'asking who holds the run lease',
     sql`SELECT l.backend_pid, l.holder, a.application_name AS application, a.usename::pg_catalog.text AS role,
                pg_catalog.host(a.client_addr) AS address,
                pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - l.taken_at))::pg_catalog.int4 AS seconds

@@ -87,7 +87,7 @@ function heldLease(deps: LeaseDeps, request: LeaseRequest): Lease {
 WHERE token = ${request.token}::pg_catalog.uuid`);
     },
     release: async () => {
-      await stopBeating();
+      stopBeating();
       await release(held, request);
       await leave();
     },
@@ -136,7 +136,7 @@ function untilExpiry(): Sql {
  * What fails here is not told: the run's own statements are fenced, and the row lock and the running statement protect
  * the lease as well.
  */
-function startHeartbeat(deps: LeaseDeps, { schema, token }: LeaseRequest): () => Promise<void> {
+function startHeartbeat(deps: LeaseDeps, { schema, token }: LeaseRequest): () => void {
   const lease = ident(schema, 'lease');
   let heart: Promise<Session | null> | null = null;
   const stop = deps.every(leaseMs / 3, () => {
@@ -148,12 +148,14 @@ function startHeartbeat(deps: LeaseDeps, { schema, token }: LeaseRequest): () =>
 WHERE single IN (SELECT single FROM ${lease} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE SKIP LOCKED)`),
       )
       .catch(() => {
+        void heart?.then((session) => session?.close());
         heart = null;
       });
   });
-  return async () => {
+  return () => {
     stop();
-    await (await heart)?.close();
+    // Not waited for: a connection that is still being opened may take its whole timeout.
+    void heart?.then((session) => session?.close());
   };
 }
 

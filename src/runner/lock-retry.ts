@@ -17,13 +17,15 @@ export async function retryOnLock<Result>(
 ): Promise<Result> {
   const attempts = patience.retries + 1;
   let named: readonly string[] = [];
+  const began = deps.now().getTime();
   for (let attempt = 1; ; attempt += 1) {
     // Who stands in the way is worth a second session only once something does.
     const onBackend = (backendPid: number) => (attempt === 1 ? undefined : blockers.watch(backendPid));
     try {
       // A file that names its own time means it, from the first try on.
       const lockTimeoutMs = step.file.directives.lockTimeoutMs ?? lockTimeout(attempt, patience);
-      return await work({ lockTimeoutMs, onBackend });
+      const waitedMs = attempt === 1 ? 0 : deps.now().getTime() - began;
+      return await work({ lockTimeoutMs, waitedMs, onBackend });
     } catch (error) {
       const seen = blockers.seen().map(describeBlocker);
       if (seen.length > 0) named = seen;
@@ -56,3 +58,6 @@ function gaveUp(error: PulseError, attempts: number, blockers: readonly string[]
     cause: error,
   });
 }
+
+/** `retryOnLock` for one step, as those who run its statements use it. */
+export type TryForLock = <Result>(work: (attempt: Attempt) => Promise<Result>) => Promise<Result>;

@@ -2,7 +2,7 @@ import { type Problem, PulseError } from '../errors.ts';
 import type { Migration } from '../migrations/migration.ts';
 import type { Standing } from './compare.ts';
 
-/** How far an `up` or `down` goes; at most one of the two is given. */
+/** How far an `up` or `down` goes; both together are refused. */
 export interface Reach {
   /** A version as typed: `7`, `0007`. */
   readonly to?: string;
@@ -16,9 +16,10 @@ export interface UpRules extends Reach {
 
 /**
  * What `up` runs, in order. Pure: refusals are decided here, before anything is written.
- * @throws {PulseError} `ledger-mismatch`, `migration-partial`, `target-unknown`.
+ * @throws {PulseError} `usage`, `ledger-mismatch`, `migration-partial`, `target-unknown`.
  */
 export function planUp(standings: readonly Standing[], rules: UpRules): Migration[] {
+  refuseTwoReaches(rules);
   refuseHalfUndone(standings);
   refuseDisagreement(standings, rules.allowOutOfOrder);
   const target = rules.to === undefined ? undefined : targetIndex(standings, rules.to);
@@ -31,18 +32,24 @@ export function planUp(standings: readonly Standing[], rules: UpRules): Migratio
 /**
  * What `down` undoes, the latest applied first (by the order they were applied, which is what "last" means to whoever
  * applied it). One step unless told otherwise; `--to V` leaves V applied, `--to 0` undoes everything.
- * @throws {PulseError} `migration-partial`, `target-unknown`.
+ * @throws {PulseError} `usage`, `migration-partial`, `target-unknown`.
  */
 export function planDown(standings: readonly Standing[], reach: Reach): Standing[] {
+  refuseTwoReaches(reach);
   refuseHalfDone(standings);
   const applied = standings
     .filter((standing) => standing.applied !== null)
-    .toSorted((a, b) => ((a.applied?.id ?? 0n) > (b.applied?.id ?? 0n) ? -1 : 1));
+    .toSorted((a, b) => ((a.applied?.runId ?? 0n) > (b.applied?.runId ?? 0n) ? -1 : 1));
   if (reach.to === undefined) return applied.slice(0, reach.steps ?? 1);
-  if (/^0+$/.test(reach.to) && !standings.some((standing) => standing.number === 0n)) return applied;
+  if (meansEverything(standings, reach.to)) return applied;
   const target = targetIndex(standings, reach.to);
   const later = new Set(standings.slice(target + 1).map((standing) => standing.number));
   return applied.filter((standing) => later.has(standing.number));
+}
+
+/** True for `0`, `0000` as a target: everything is to be undone, unless a migration has the version 0 itself. */
+export function meansEverything(standings: readonly Standing[], to: string): boolean {
+  return /^0+$/.test(to) && !standings.some((standing) => standing.number === 0n);
 }
 
 /** Where a version stands in the order; by number, so that `7` finds `0007`. */
@@ -63,7 +70,11 @@ export function nameOf(standing: Standing): string {
   return standing.migration?.up.path ?? `${standing.version}_${standing.name}`;
 }
 
-function refuseDisagreement(standings: readonly Standing[], allowOutOfOrder: boolean): void {
+/**
+ * Refuses what the files say otherwise than the ledger, all of it at once; `allowOutOfOrder` accepts older files.
+ * @throws {PulseError} `ledger-mismatch`.
+ */
+export function refuseDisagreement(standings: readonly Standing[], allowOutOfOrder: boolean): void {
   const problems = standings.flatMap((standing): Problem[] => {
     if (standing.state === 'changed') return [changed(standing)];
     if (standing.state === 'missing') return [missing(standing)];
@@ -90,6 +101,12 @@ function changed(standing: Standing): Problem {
 }
 
 function missing(standing: Standing): Problem {
+  if (standing.applied === null) {
+    return {
+      message: `${standing.version}_${standing.name} stopped part of the way, and its file is missing`,
+      hint: `restore the file and run: pulse-migrate up; or undo its statements by hand and strike them from the record: pulse-migrate repair --forget ${standing.version}`,
+    };
+  }
   return {
     message: `${standing.version}_${standing.name} is applied, but its file is missing`,
     hint: `restore the file; or undo it from the recorded SQL: pulse-migrate down --i-know; or strike it from the record: pulse-migrate repair --forget ${standing.version}`,
@@ -104,24 +121,34 @@ function outOfOrder(standing: Standing): Problem {
   };
 }
 
+/** Both could stop the run, and which one was meant to is not said. */
+function refuseTwoReaches({ to, steps }: Reach): void {
+  if (to === undefined || steps === undefined) return;
+  throw new PulseError('usage', '--to and --steps cannot be given together: each says how far to go', {
+    hint: `leave one out: --to ${to}, or --steps ${steps}`,
+  });
+}
+
 /** A `down` without a transaction that stopped half-way must be finished before anything else is built on it. */
 function refuseHalfUndone(standings: readonly Standing[]): void {
   const half = standings.find((standing) => standing.unfinished?.direction === 'down');
   if (half === undefined) return;
   throw new PulseError('migration-partial', `the down of ${half.version}_${half.name} stopped part of the way`, {
-    hint: 'finish it first: pulse-migrate down --i-know',
+    hint: `finish it first: pulse-migrate down --i-know; or strike what is done of it from the record: pulse-migrate repair --forget ${half.version}`,
   });
 }
 
 /** An `up` without a transaction that stopped half-way: undoing the one before it would pull the ground from under it. */
 function refuseHalfDone(standings: readonly Standing[]): void {
-  const half = standings.find((standing) => standing.unfinished?.direction === 'up');
+  const half = standings.find(
+    ({ unfinished, applied }) => unfinished?.direction === 'up' || (unfinished !== null && applied === null),
+  );
   if (half === undefined) return;
   throw new PulseError(
     'migration-partial',
     `${half.version}_${half.name} stopped part of the way and is not applied yet`,
     {
-      hint: `finish it first: pulse-migrate up; or undo its statements by hand and strike them from the record: pulse-migrate repair --forget ${half.version}`,
+      hint: `${half.migration === null ? 'restore its file and finish it' : 'finish it first'}: pulse-migrate up; or undo its statements by hand and strike them from the record: pulse-migrate repair --forget ${half.version}`,
     },
   );
 }

@@ -1,12 +1,13 @@
 import { PulseError } from '../errors.ts';
-import { appendEntry } from '../ledger/append.ts';
+import { appendEntry, type Entry } from '../ledger/append.ts';
+import { explainLedgerStatement } from '../ledger/explain.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/read.ts';
 import type { Folder, Migration } from '../migrations/migration.ts';
-import { ident, sql } from '../postgres/sql.ts';
 import { compare, type Standing } from './compare.ts';
-import { targetIndex } from './plan.ts';
-import { withLease } from './run.ts';
+import { underLease } from './fence.ts';
+import { nameOf, refuseDisagreement, targetIndex } from './plan.ts';
+import { type HeldRun, withLease } from './run.ts';
 import { entryOf, type RunnerDeps } from './step.ts';
 import { upStep } from './up.ts';
 
@@ -40,15 +41,15 @@ export async function repair(deps: RunnerDeps, input: RepairInput): Promise<Repa
   corrections(input, before);
   if (input.accept.length + input.forget.length === 0)
     return { accepted: [], forgotten: [], disagreements: disagreementsOf(input.folder, before) };
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async ({ ledger, lease: { token } }) => {
-    const { accept, forget } = corrections(input, ledger);
-    await inTransaction(deps, input.schema, token, async () => {
-      for (const migration of accept) {
-        const entry = entryOf(deps, upStep(migration, { repair: 'accepted the text of the file' }), deps.newId());
-        await deps.session.rows(appendEntry(input.schema, { ...entry, action: 'repair' }, 'now'));
-      }
-      for (const standing of forget) await forgetOne(deps, input.schema, standing);
-    });
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
+    const { accept, forget } = corrections(input, held.ledger);
+    await record(held, [
+      ...accept.map((migration): Entry => {
+        const step = upStep(migration, { repair: 'accepted the text of the file' });
+        return { ...entryOf(deps, step, deps.newId()), action: 'repair' };
+      }),
+      ...forget.map((standing) => forgotten(deps, standing)),
+    ]);
     return {
       accepted: accept.map(({ version }) => version),
       forgotten: forget.map(({ version }) => version),
@@ -82,39 +83,31 @@ function corrections(input: RepairInput, ledger: LedgerState): { accept: Migrati
   };
 }
 
-async function forgetOne(deps: RunnerDeps, schema: string, standing: Standing): Promise<void> {
-  const common = {
-    version: standing.version,
-    number: standing.number,
-    name: standing.name,
-    action: 'repair' as const,
+/** The row that strikes a version from the record; the entry of an unfinished run is closed by it. */
+function forgotten(deps: RunnerDeps, { version, number, name, unfinished }: Standing): Entry {
+  const details =
+    unfinished === null
+      ? { repair: 'recorded as not applied; its down was not run' }
+      : { repair: 'struck an unfinished run from the record', finishedStatements: unfinished.finished.length };
+  return {
+    entry: unfinished?.entry ?? deps.newId(),
+    version,
+    number,
+    name,
+    action: 'repair',
+    outcome: unfinished === null ? 'done' : 'failed',
+    effect: unfinished === null ? 'reverted' : 'none',
     checksumAlgorithm: '',
     upChecksum: null,
     downChecksum: null,
     upSql: null,
     downSql: null,
     inTransaction: true,
+    lockWaitMs: null,
     actor: deps.actor,
     toolVersion: deps.toolVersion,
+    details,
   };
-  if (standing.unfinished !== null) {
-    const details = {
-      repair: 'struck an unfinished run from the record',
-      finishedStatements: standing.unfinished.finished.length,
-    };
-    await deps.session.rows(
-      appendEntry(
-        schema,
-        { ...common, entry: standing.unfinished.entry, outcome: 'failed', effect: 'none', details },
-        'now',
-      ),
-    );
-    return;
-  }
-  const details = { repair: 'recorded as not applied; its down was not run' };
-  await deps.session.rows(
-    appendEntry(schema, { ...common, entry: deps.newId(), outcome: 'done', effect: 'reverted', details }, 'now'),
-  );
 }
 
 export interface BaselineResult {
@@ -124,7 +117,7 @@ export interface BaselineResult {
 
 /**
  * Records every pending migration up to a version as applied, without running it: for a database that has the objects.
- * @throws {PulseError} `not-possible` when nothing up to that version is pending, `ledger-mismatch` on disagreement.
+ * @throws {PulseError} what `baselineTargets` refuses, and what hinders a run from beginning.
  */
 export async function baseline(
   deps: RunnerDeps,
@@ -132,23 +125,31 @@ export async function baseline(
 ): Promise<BaselineResult> {
   const choose = (ledger: LedgerState) => baselineTargets(compare(input.folder, ledger), input.to);
   choose(await readLedger(deps.session, input.schema));
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async ({ ledger, lease: { token } }) => {
-    const migrations = choose(ledger);
-    await inTransaction(deps, input.schema, token, async () => {
-      for (const migration of migrations) {
-        const entry = entryOf(deps, upStep(migration, {}), deps.newId());
-        await deps.session.rows(appendEntry(input.schema, { ...entry, action: 'baseline' }, 'now'));
-      }
-    });
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
+    const migrations = choose(held.ledger);
+    await record(
+      held,
+      migrations.map((migration) => ({
+        ...entryOf(deps, upStep(migration, {}), deps.newId()),
+        action: 'baseline',
+      })),
+    );
     return { baselined: migrations.map(({ version, name }) => ({ version, name })) };
   });
 }
 
-/** What a baseline at `to` would record. */
+/**
+ * What a baseline at `to` would record.
+ * @throws {PulseError} `not-possible` when nothing up to that version is pending, `migration-partial` when something
+ * stopped part of the way, `ledger-mismatch` when a file is changed, missing or out of order.
+ */
 export function baselineTargets(standings: readonly Standing[], to: string): Migration[] {
-  const target = targetIndex(standings, to);
-  const open = standings.slice(0, target + 1).filter((standing) => standing.applied === null);
-  const migrations = open.flatMap((standing) => (standing.migration === null ? [] : [standing.migration]));
+  const upTo = standings.slice(0, targetIndex(standings, to) + 1);
+  refuseUnfinished(upTo);
+  refuseDisagreement(upTo, false);
+  const migrations = upTo.flatMap(({ applied, migration }) =>
+    applied === null && migration !== null ? [migration] : [],
+  );
   if (migrations.length === 0) {
     throw new PulseError('not-possible', `everything up to ${to} is recorded as applied already`, {
       hint: 'pulse-migrate status',
@@ -157,34 +158,38 @@ export function baselineTargets(standings: readonly Standing[], to: string): Mig
   return migrations;
 }
 
-/** One transaction under the lease: the row lock fails the moment somebody else has taken it. */
-async function inTransaction(
-  deps: RunnerDeps,
-  schema: string,
-  token: string,
-  work: () => Promise<void>,
-): Promise<void> {
-  await deps.session.run('BEGIN');
+/** Of such a migration the database holds a part: neither "applied" nor "not applied" would be true. */
+function refuseUnfinished(standings: readonly Standing[]): void {
+  const half = standings.find((standing) => standing.unfinished !== null);
+  if (half === undefined) return;
+  throw new PulseError(
+    'migration-partial',
+    `${nameOf(half)} stopped part of the way: it cannot be recorded as applied`,
+    {
+      hint: `finish it: pulse-migrate ${half.unfinished?.direction === 'down' ? 'down --i-know' : 'up'}; or finish it by hand and strike the unfinished run from the record first: pulse-migrate repair --forget ${half.version}`,
+    },
+  );
+}
+
+/** Adds rows, all of them or none, in one transaction under the lease. */
+async function record(held: HeldRun, entries: readonly Entry[]): Promise<void> {
+  const session = held.lease.session();
+  const { schema } = held.ledger;
   try {
-    const held = await deps.session.rows(
-      sql`SELECT 1 AS held FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE`,
-    );
-    if (held.length === 0)
-      throw new PulseError('lock-not-obtained', 'the run lease was taken over by another run; nothing was recorded');
-    await work();
-    await deps.session.run('COMMIT');
+    await underLease(session, { schema, token: held.lease.token }, async () => {
+      for (const entry of entries) await session.rows(appendEntry(schema, entry, 'now'));
+    });
   } catch (error) {
-    await deps.session.run('ROLLBACK').catch(() => {});
-    throw error;
+    throw explainLedgerStatement(error, schema, `adding to the ledger in schema ${schema}`);
   }
 }
 
 function disagreementsOf(folder: Folder | null, ledger: LedgerState): RepairResult['disagreements'] {
   return compare(folder, ledger)
     .filter((standing) => !['applied', 'pending'].includes(standing.state) || standing.unfinished !== null)
-    .map(({ version, name, state, unfinished }) => ({
-      version,
-      name,
-      state: unfinished === null ? state : 'unfinished',
-    }));
+    .map(({ version, name, state, migration, applied, unfinished }) => {
+      // Without a file and without a row that keeps its SQL it cannot be finished: first the file has to come back.
+      const canGoOn = unfinished !== null && (migration !== null || applied !== null);
+      return { version, name, state: canGoOn ? 'unfinished' : state };
+    });
 }

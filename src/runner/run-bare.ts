@@ -6,6 +6,7 @@ import { settle } from './in-doubt.ts';
 import { refuseMissingIndex } from './in-doubt-index.ts';
 import type { EarlierRun } from './in-doubt-ruling.ts';
 import { readBareStatement } from './in-doubt-statement.ts';
+import { leaseLost } from './lease-lost.ts';
 import { ownRoleForNow } from './session-state.ts';
 import type { RunnerDeps } from './step.ts';
 
@@ -74,11 +75,4 @@ SELECT 1 AS held FROM ${ident(lease.schema, 'lease')} WHERE token = ${lease.toke
       cause: error,
     });
   }
-}
-
-/** Another run holds the lease now: whatever this one would still do is no longer its business. */
-export function leaseLost(): PulseError {
-  return new PulseError('lock-not-obtained', 'the run lease was taken over by another run', {
-    hint: 'pulse-migrate status',
-  });
 }

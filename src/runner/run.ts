@@ -6,7 +6,7 @@ import { applyByStatement } from './apply-by-statement.ts';
 import { applyInTransaction } from './apply-in-transaction.ts';
 import { blockerWatch } from './blockers.ts';
 import { type Lease, takeLease } from './lease.ts';
-import { retryOnLock } from './lock-retry.ts';
+import { retryOnLock, type TryForLock } from './lock-retry.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { recover } from './recover.ts';
 import type { Done, RunnerDeps, Step } from './step.ts';
@@ -27,7 +27,7 @@ export async function withLease<Result>(
   options: { readonly schema: string; readonly waitMs: number },
   work: (held: HeldRun) => Promise<Result>,
 ): Promise<Result> {
-  await installLedger(deps.session, options.schema, deps.toolVersion, deps.sleep);
+  await installLedger(deps, { ...options, toolVersion: deps.toolVersion });
   const lease = await takeLease(deps, { ...options, token: deps.newId(), actor: deps.actor });
   try {
     return await work({ lease, ledger: await readLedger(deps.session, options.schema) });
@@ -48,7 +48,13 @@ export async function runSteps(
 ): Promise<Done[]> {
   const done: Done[] = [];
   const blockers = blockerWatch(deps);
-  const stopWork = () => void held.lease.session().cancel();
+  // Again and again: a cancel request that arrives between two statements is lost.
+  let stopCancelling = () => {};
+  const stopWork = () => {
+    const cancel = () => void held.lease.session().cancel();
+    cancel();
+    stopCancelling = deps.every(cancelEveryMs, cancel);
+  };
   deps.signal.addEventListener('abort', stopWork);
   try {
     for (const [index, step] of steps.entries()) {
@@ -58,25 +64,29 @@ export async function runSteps(
       const result = await runSurely(deps, held, step, (ledger) => {
         const now = { ...deps, session: held.lease.session() };
         const run = { schema: ledger.schema, token: held.lease.token };
+        const tryForLock: TryForLock = (work) => retryOnLock(deps, blockers, step, patience, work);
         if (step.file.mode === 'transaction') {
-          return retryOnLock(deps, blockers, step, patience, (attempt) => applyInTransaction(now, run, step, attempt));
+          return tryForLock((attempt) => applyInTransaction(now, run, step, attempt));
         }
         const unfinished = ledger.unfinished.find(
           (row) => row.number === step.number && row.direction === step.direction,
         );
-        return applyByStatement(now, run.schema, run.token, step, unfinished ?? null);
+        return applyByStatement(now, run, step, unfinished ?? null, tryForLock);
       });
       done.push(result);
       deps.emit({ type: 'migration-finished', ...shared, durationMs: result.durationMs });
     }
     return done;
   } catch (error) {
-    throw error instanceof PulseError ? error.withResult({ done }) : error;
+    throw error instanceof PulseError ? error.withResult({ done, unknown: unknownOf(error) }) : error;
   } finally {
     deps.signal.removeEventListener('abort', stopWork);
-    await blockers.close();
+    stopCancelling();
+    blockers.close();
   }
 }
+
+const cancelEveryMs = 250;
 
 /** A step that loses its connection this often may be what brings the server down. */
 const lossesPerStep = 2;
@@ -97,8 +107,7 @@ async function runSurely(
       return await run(ledger);
     } catch (error) {
       if (!(error instanceof PulseError) || error.code !== 'connection-lost') throw error;
-      deps.signal.throwIfAborted();
-      ledger = await recover(deps, ledger.schema, held.lease, error);
+      ledger = await fateOf(deps, ledger.schema, held.lease, step, error);
       const applied = ledger.applied.find(({ number }) => number === step.number);
       if ((applied !== undefined) === (step.direction === 'up')) {
         return { version: step.version, name: step.name, durationMs: applied?.durationMs ?? 0 };
@@ -108,6 +117,24 @@ async function runSurely(
       if (losses >= lossesPerStep || error.server?.sqlstate === '57P01') throw settled(error, fate);
       deps.emit({ type: 'warning', message: `${error.message}; connected again: ${fate}, and is run again` });
     }
+  }
+}
+
+/** Recovers, or says that what became of the step is not known. */
+async function fateOf(
+  deps: RunnerDeps,
+  schema: string,
+  lease: Lease,
+  step: Step,
+  loss: PulseError,
+): Promise<LedgerState> {
+  const unknown = [{ version: step.version, name: step.name }];
+  try {
+    deps.signal.throwIfAborted();
+    return await recover(deps, schema, lease, loss);
+  } catch (error) {
+    if (!(error instanceof PulseError)) throw error;
+    throw error.withResult({ unknown }, [...error.now, `what became of ${step.version}_${step.name} is not known`]);
   }
 }
 
@@ -124,9 +151,23 @@ function settled(error: PulseError, fate: string): PulseError {
   );
 }
 
+/** A step whose fate is not known: the connection was lost for good around its COMMIT. */
+export interface UnknownStep {
+  readonly version: string;
+  readonly name: string;
+}
+
+interface Told {
+  readonly done?: readonly Done[];
+  readonly unknown?: readonly UnknownStep[];
+}
+
 /** What was done before a failure, from the error that `runSteps` threw. */
-export function doneBefore(error: unknown): readonly Done[] {
-  if (!(error instanceof PulseError)) return [];
-  const result = error.result as { readonly done?: readonly Done[] } | null | undefined;
-  return result?.done ?? [];
+export function doneBefore(error: PulseError): readonly Done[] {
+  return (error.result as Told | null | undefined)?.done ?? [];
+}
+
+/** The step whose fate a failure leaves open, if any. */
+export function unknownOf(error: PulseError): readonly UnknownStep[] {
+  return (error.result as Told | null | undefined)?.unknown ?? [];
 }

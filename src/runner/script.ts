@@ -1,26 +1,40 @@
 import { appendEntry } from '../ledger/append.ts';
 import { layoutStatements, layoutVersion, schemaStatement } from '../ledger/layout.ts';
-import type { LedgerState } from '../ledger/ledger.ts';
+import type { LedgerState, UnfinishedMigration } from '../ledger/ledger.ts';
 import { beginStatement } from './apply-in-transaction.ts';
+import { setsTheSession } from './in-doubt-statement.ts';
 import { messagesOf } from './messages.ts';
-import { fileSettings } from './session-state.ts';
+import { refuseEdited, statementText } from './resume.ts';
+import { fileSettings, ownStateAgain } from './session-state.ts';
 import { entryOf, type RunnerDeps, type Step } from './step.ts';
+
+type ScriptDeps = Pick<RunnerDeps, 'newId' | 'actor' | 'toolVersion'>;
+
+interface Planned {
+  readonly ledger: LedgerState;
+  readonly steps: readonly Step[];
+  /** How long a run would wait for a lock in its last try, milliseconds: a script tries only once. */
+  readonly lockTimeoutMs: number;
+}
 
 /**
  * What a run would send, as a script for psql: a DBA may run it instead of us, and the ledger is right afterwards.
  * It differs from the run itself in the lease and its guard, which make sense only within a run of ours.
+ * @throws {PulseError} `ledger-mismatch` when a file was edited where an earlier run has executed it.
  */
-export function scriptOf(
-  deps: Pick<RunnerDeps, 'newId' | 'actor' | 'toolVersion'>,
-  ledger: LedgerState,
-  steps: readonly Step[],
-): string {
+export function scriptOf(deps: ScriptDeps, { ledger, steps, lockTimeoutMs }: Planned): string {
   const parts = ['-- Stop at the first error: psql --set ON_ERROR_STOP=1 --file SCRIPT', ...installation(deps, ledger)];
-  for (const step of steps) parts.push(stepScript(deps, ledger.schema, step));
+  for (const step of steps) {
+    parts.push(
+      step.file.mode === 'transaction'
+        ? inTransaction(deps, ledger.schema, step, step.file.directives.lockTimeoutMs ?? lockTimeoutMs)
+        : byStatement(deps, ledger, step),
+    );
+  }
   return `${parts.join('\n\n')}\n`;
 }
 
-function installation(deps: Pick<RunnerDeps, 'toolVersion'>, ledger: LedgerState): string[] {
+function installation(deps: ScriptDeps, ledger: LedgerState): string[] {
   if (ledger.layout === layoutVersion) return [];
   const statements = [
     ...(ledger.layout === 0 ? [schemaStatement(ledger.schema)] : []),
@@ -29,28 +43,50 @@ function installation(deps: Pick<RunnerDeps, 'toolVersion'>, ledger: LedgerState
   return [`-- the ledger of pulse-migrate\nBEGIN;\n${statements.map(({ sql }) => `${sql.text};`).join('\n')}\nCOMMIT;`];
 }
 
-function stepScript(deps: Pick<RunnerDeps, 'newId' | 'actor' | 'toolVersion'>, schema: string, step: Step): string {
+function inTransaction(deps: ScriptDeps, schema: string, step: Step, lockTimeoutMs: number): string {
   const entry = entryOf(deps as RunnerDeps, step, deps.newId());
-  const head = `-- ${step.file.path}${step.file.mode === 'transaction' ? '' : ' (no transaction)'}`;
-  if (step.file.mode === 'no-transaction') {
-    return joinLines([
-      head,
-      'DISCARD ALL;',
-      terminated(fileSettings(step.file.directives, 'SET', step.file.directives.lockTimeoutMs)),
-      terminated(step.file.text),
-      'DISCARD ALL;',
-      `${appendEntry(schema, entry, 'now').text};`,
-    ]);
-  }
   return joinLines([
-    head,
+    `-- ${step.file.path}`,
     'DISCARD ALL;',
     `${beginStatement(step)};`,
-    terminated(fileSettings(step.file.directives, 'SET LOCAL', step.file.directives.lockTimeoutMs)),
+    terminated(fileSettings(step.file.directives, 'SET LOCAL', lockTimeoutMs)),
     body(step),
-    'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;',
+    `${ownStateAgain(lockTimeoutMs)};`,
     `${appendEntry(schema, entry, 'transaction').text};`,
     'COMMIT;',
+  ]);
+}
+
+/** What an earlier run has done is left out, and its entry is the one that is recorded: that closes its journal. */
+function byStatement(deps: ScriptDeps, ledger: LedgerState, step: Step): string {
+  const { file } = step;
+  const unfinished =
+    ledger.unfinished.find((row) => row.number === step.number && row.direction === step.direction) ?? null;
+  refuseEdited(step, unfinished);
+  const entry = entryOf(deps as RunnerDeps, step, unfinished?.entry ?? deps.newId());
+  return joinLines([
+    `-- ${file.path} (no transaction)`,
+    'DISCARD ALL;',
+    terminated(fileSettings(file.directives, 'SET', file.directives.lockTimeoutMs)),
+    unfinished === null ? terminated(file.text) : rest(step, unfinished),
+    'DISCARD ALL;',
+    `${appendEntry(ledger.schema, entry, 'now').text};`,
+  ]);
+}
+
+function rest(step: Step, { finished, begun }: UnfinishedMigration): string {
+  const { file } = step;
+  const next = file.statements[finished.length];
+  return joinLines([
+    `-- ${finished.length} of ${file.statements.length} statements were done by an earlier run and are left out`,
+    // A setting went with the session of the run that made it; names in the statements to come may depend on it.
+    ...file.statements
+      .slice(0, finished.length)
+      .map((statement) => statementText(step, statement))
+      .filter(setsTheSession)
+      .map((text) => `${text};`),
+    begun === null ? '' : '-- the next one was begun: look first what it left, like an INVALID index, and drop that',
+    next === undefined ? '' : terminated(file.text.slice(next.start)),
   ]);
 }
 

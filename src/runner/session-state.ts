@@ -27,13 +27,24 @@ function ownSettings(scope: 'SET' | 'SET LOCAL'): string {
   return [
     'statement_timeout = 0',
     'lock_timeout = 0',
-    'idle_in_transaction_session_timeout = 0',
+    // Between two messages there are milliseconds; a client that hangs longer must not keep its locks and the lease.
+    'idle_in_transaction_session_timeout = 60000',
     'standard_conforming_strings = on',
     "client_encoding = 'UTF8'",
     'client_min_messages = notice',
   ]
     .map((setting) => `${scope} ${setting}`)
+    .concat(noticesDeadClient(scope))
     .join(';\n');
+}
+
+/**
+ * Makes the server look for its client while a statement runs: without it a statement of a client that was killed goes
+ * on to its end (measured: 9.6 s instead of 0.24 s). Servers on Windows cannot, and refuse any value but 0.
+ */
+function noticesDeadClient(scope: 'SET' | 'SET LOCAL'): string {
+  return `SELECT pg_catalog.set_config('client_connection_check_interval', '2000', ${scope === 'SET LOCAL'})
+WHERE pg_catalog.version() !~* 'visual c|mingw|windows'`;
 }
 
 /**

@@ -41,7 +41,7 @@ export function status(folder: Folder | null, ledger: LedgerState): StatusResult
   const count = (...states: MigrationState[]) => migrations.filter((row) => states.includes(row.state)).length;
   return {
     migrations,
-    applied: count('applied', 'changed', 'missing'),
+    applied: migrations.filter((row) => row.appliedAt !== null).length,
     pending: count('pending', 'out-of-order'),
     disagreements: migrations.filter((row) => !['applied', 'pending'].includes(row.state) || row.unfinished !== null)
       .length,

@@ -50,6 +50,8 @@ export interface Run {
 /** One try at a step. */
 export interface Attempt {
   readonly lockTimeoutMs: number;
+  /** What earlier tries and the pauses between them took, milliseconds. */
+  readonly waitedMs: number;
   /** Told the backend that works on it, before the first statement of the file is sent. */
   readonly onBackend: (backendPid: number) => void;
 }
@@ -78,6 +80,7 @@ export function entryOf(deps: RunnerDeps, step: Step, entry: string, outcome: En
     upSql: step.upSql,
     downSql: step.downSql,
     inTransaction: step.file.mode === 'transaction',
+    lockWaitMs: null,
     actor: deps.actor,
     toolVersion: deps.toolVersion,
     details: step.details,

@@ -5,7 +5,7 @@ import type { Folder, Migration } from '../migrations/migration.ts';
 import { compare } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { planUp, type UpRules } from './plan.ts';
-import { doneBefore, runSteps, withLease } from './run.ts';
+import { doneBefore, type HeldRun, runSteps, type UnknownStep, unknownOf, withLease } from './run.ts';
 import type { Done, RunnerDeps, Step } from './step.ts';
 
 export interface UpInput {
@@ -21,6 +21,8 @@ export interface UpInput {
 export interface UpResult {
   readonly applied: readonly Done[];
   readonly pending: ReadonlyArray<{ readonly version: string; readonly name: string; readonly durationMs: null }>;
+  /** Only after a connection was lost for good: neither applied nor pending can be said of it. */
+  readonly unknown?: readonly UnknownStep[];
 }
 
 /**
@@ -31,19 +33,29 @@ export interface UpResult {
 export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
   const before = await readLedger(deps.session, input.schema);
   const pending = planUp(compare(input.folder, before), input.rules);
-  if (pending.length === 0) return resultOf(input, before, []);
+  if (pending.length === 0) return resultOf(input, before, [], []);
   const details = await input.prepare(pending, before);
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
-    const { ledger } = held;
-    const steps = planUp(compare(input.folder, ledger), input.rules).map((migration) => upStep(migration, details));
-    try {
-      return resultOf(input, ledger, await runSteps(deps, held, input.patience, steps));
-    } catch (error) {
-      if (!(error instanceof PulseError)) throw error;
-      const result = resultOf(input, ledger, doneBefore(error));
-      throw error.withResult(result, [...error.now, ...whatIsTrue(result, ledger.applied.length)]);
-    }
-  });
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, (held) =>
+    upUnderLease(deps, held, input, details),
+  );
+}
+
+/** The writing half of `up`: plans again from what was read under the lease, and runs that. */
+export async function upUnderLease(
+  deps: RunnerDeps,
+  held: HeldRun,
+  input: Pick<UpInput, 'folder' | 'rules' | 'patience'>,
+  details: Readonly<Record<string, unknown>>,
+): Promise<UpResult> {
+  const { ledger } = held;
+  const steps = planUp(compare(input.folder, ledger), input.rules).map((migration) => upStep(migration, details));
+  try {
+    return resultOf(input, ledger, await runSteps(deps, held, input.patience, steps), []);
+  } catch (error) {
+    if (!(error instanceof PulseError)) throw error;
+    const result = resultOf(input, ledger, doneBefore(error), unknownOf(error));
+    throw error.withResult(result, [...error.now, ...whatIsTrue(result, ledger.applied.length)]);
+  }
 }
 
 /** The step that applies a migration. */
@@ -69,9 +81,15 @@ function whatIsTrue({ applied, pending }: UpResult, before: number): string[] {
   return [`applied now: ${before + applied.length} (${run}); pending: ${pending.length}${next}`];
 }
 
-function resultOf(input: UpInput, before: LedgerState, done: readonly Done[]): UpResult {
-  const versions = new Set(done.map(({ version }) => version));
-  return { applied: done, pending: pendingIn(input.folder, before).filter(({ version }) => !versions.has(version)) };
+function resultOf(
+  { folder }: Pick<UpInput, 'folder'>,
+  before: LedgerState,
+  done: readonly Done[],
+  unknown: readonly UnknownStep[],
+): UpResult {
+  const versions = new Set([...done, ...unknown].map(({ version }) => version));
+  const pending = pendingIn(folder, before).filter(({ version }) => !versions.has(version));
+  return { applied: done, pending, ...(unknown.length > 0 && { unknown }) };
 }
 
 /** What of a folder is not applied, as results show it. */

@@ -20,6 +20,7 @@ interface Document<Result> {
     readonly line?: number;
     readonly column?: number;
     readonly problems?: readonly { readonly message: string; readonly hint?: string; readonly file?: string }[];
+    readonly now?: readonly string[];
   };
   readonly result: Result;
   readonly warnings?: readonly string[];
@@ -41,6 +42,7 @@ export interface CliOptions {
   /** Given: standard input is a terminal, and the person there types these lines. */
   readonly stdinAnswers?: readonly string[];
   readonly signal?: AbortSignal;
+  readonly now?: () => Date;
 }
 
 /** Runs a command line through the real command tree, in this process. */
@@ -56,7 +58,7 @@ export async function cli(argv: readonly string[], options: CliOptions): Promise
     stdout: stdout.stream,
     stderr: stderr.stream,
     stdinIsTerminal: options.stdinAnswers !== undefined,
-    now: () => new Date(),
+    now: options.now ?? (() => new Date()),
     sleep: (milliseconds) => delay(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted()),
     every: (milliseconds, beat) => {
       const timer = setInterval(beat, milliseconds);

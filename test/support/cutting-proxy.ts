@@ -6,8 +6,11 @@ type Side = 'to-server' | 'to-client';
 /** Where the connection breaks: at the message of that number, counted over all connections, before it is passed on. */
 export interface Cut {
   readonly side: Side;
-  /** From 1. */
+  /** From 1; 0 with `text`. */
   readonly message: number;
+  /** Instead of a number: the message to the server that holds this, once one that holds `after` has passed. */
+  readonly text?: string;
+  readonly after?: string;
   /** `once`: later connections work; `dead`: the server stays away; `hang`: no byte passes any more, and nobody is told. */
   readonly mode: 'once' | 'dead' | 'hang';
 }
@@ -29,6 +32,8 @@ export async function startCuttingProxy(
   const passed = { 'to-server': 0, 'to-client': 0 };
   const sockets = new Set<Socket>();
   let happened = false;
+  let armed = cut?.after === undefined;
+  let reached = false;
   let hanging = false;
 
   const listener = createServer((client) => {
@@ -53,7 +58,13 @@ export async function startCuttingProxy(
     };
     const pass = (side: Side, target: Socket) => (message: Buffer) => {
       if (hanging) return;
-      if (!happened && cut?.side === side && passed[side] + 1 === cut.message) {
+      if (side === 'to-server' && cut?.text !== undefined && !reached) {
+        const text = message.toString('latin1');
+        reached = armed && text.includes(cut.text);
+        armed ||= text.includes(cut.after ?? '');
+      }
+      const here = cut?.text === undefined ? passed[side] + 1 === cut?.message : reached;
+      if (!happened && cut?.side === side && here) {
         breakHere();
         return;
       }

@@ -33,6 +33,7 @@ function applied(version: string, index: number): AppliedMigration {
   const { name, number, up, down } = pair(version);
   return {
     id: BigInt(index + 1),
+    runId: BigInt(index + 1),
     version,
     number,
     name,

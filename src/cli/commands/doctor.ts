@@ -30,6 +30,8 @@ async function runDoctor(invocation: Invocation): Promise<Outcome> {
     const { readLedger } = await import('../../ledger/read.ts');
     const ledger = await readLedger(session, settings.ledgerSchema);
     const checks = await examine(invocation, { session, settings, folder, ledger, pending: null, only: 'all' });
+    // A check that a signal cut off is unknown, which is not the answer that was asked for.
+    invocation.runtime.signal.throwIfAborted();
     const result = { checks };
     const text = renderDoctor(checks, invocation.style, invocation.global.quiet);
     const failed = checks.filter((check) => check.outcome === 'failure' && !check.accepted);

@@ -53,7 +53,10 @@ async function runDown(invocation: Invocation): Promise<Outcome> {
       ]);
       const ledger = await readLedger(session, settings.ledgerSchema);
       const planned = await downSteps(deps, input, ledger);
-      const script = planned.length === 0 ? '-- nothing is applied\n' : scriptOf(deps, ledger, planned);
+      const script =
+        planned.length === 0
+          ? '-- nothing is applied\n'
+          : scriptOf(deps, { ledger, steps: planned, lockTimeoutMs: settings.lock.timeoutMs });
       return {
         result: { wouldRevert: planned.map(({ version, name }) => ({ version, name })), script },
         text: script,

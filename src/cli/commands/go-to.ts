@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
+import type { Settings } from '../../config/settings.ts';
 import { PulseError } from '../../errors.ts';
-import type { GoToResult } from '../../runner/go-to.ts';
+import type { Folder } from '../../migrations/migration.ts';
+import type { GoToInput, GoToResult } from '../../runner/go-to.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { confirmDown } from '../confirm-down.ts';
 import { examples } from '../examples.ts';
-import { openFolder, openSession, openSettings, positiveInteger, runnerDeps, textFlag } from '../open.ts';
+import { type Opened, openFolder, openSession, openSettings, positiveInteger, runnerDeps } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { count } from '../render/format.ts';
 import { addSafetyFlags, prepareUp } from '../safety.ts';
@@ -43,7 +45,7 @@ export function registerGoTo(program: Command, addAction: AddAction): void {
 async function go(invocation: Invocation, kind: 'redo' | 'goto', version: string | null): Promise<Outcome> {
   const { flags } = invocation;
   const steps = positiveInteger(flags, 'steps') ?? 1;
-  if (kind === 'redo' && flags['iKnow'] === undefined && textFlag(flags, 'iKnow') === undefined) {
+  if (kind === 'redo' && flags['iKnow'] === undefined) {
     throw new PulseError('confirmation-needed', 'redo undoes a migration before it applies it again', {
       hint: 'if that is meant: pulse-migrate redo --i-know',
     });
@@ -61,18 +63,26 @@ async function go(invocation: Invocation, kind: 'redo' | 'goto', version: string
       patience: settings.lock,
       allowOutOfOrder: flags['allowOutOfOrder'] === true,
       to: version ?? '',
-      confirm: (planned: Parameters<Parameters<typeof goTo>[1]['confirm']>[0]) =>
-        confirmDown(invocation, { planned, session, parameters, settings }),
-      prepare: (
-        pending: Parameters<Parameters<typeof goTo>[1]['prepare']>[0],
-        ledger: Parameters<Parameters<typeof goTo>[1]['prepare']>[1],
-      ) => prepareUp(invocation, { session, parameters, settings, folder, ledger, pending }),
+      ...questions(invocation, { session, parameters, settings, folder }),
     };
     const result = kind === 'redo' ? await redo(deps, { ...input, steps }) : await goTo(deps, input);
     return { result, text: invocation.global.quiet ? '' : renderGoTo(result) };
   } finally {
     await session.close();
   }
+}
+
+/** What is asked before anything is done; a backup only once, though both halves may want one. */
+function questions(invocation: Invocation, opened: Opened & { readonly settings: Settings; readonly folder: Folder }) {
+  let backedUp = false;
+  const confirm: GoToInput['confirm'] = async (planned) => {
+    const proof = await confirmDown(invocation, { planned, ...opened });
+    backedUp = 'backup' in proof;
+    return proof;
+  };
+  const prepare: GoToInput['prepare'] = (pending, ledger) =>
+    prepareUp(invocation, { ...opened, pending, ledger, backedUp });
+  return { confirm, prepare };
 }
 
 /** The line below what was undone and applied. */

@@ -33,11 +33,20 @@ async function runStatus(invocation: Invocation): Promise<Outcome> {
     ]);
     const result = status(folder, await readLedger(session, settings.ledgerSchema));
     const text = invocation.global.quiet ? '' : renderStatus(result, invocation.style);
-    const no = answer(result);
+    const no = folder === null && result.disagreements === 0 ? noFolder(settings.directoryShown) : answer(result);
     return invocation.flags['exitCode'] === true && no !== null ? { result, text, no } : { result, text };
   } finally {
     await session.close();
   }
+}
+
+/** `up` refuses such a folder, so the answer to a script cannot be that all is well. */
+function noFolder(shown: string): No {
+  return {
+    code: 'pending',
+    message: `there are no migrations in ${shown}, so what is pending is not known`,
+    hint: 'name the folder with --dir, or create the first migration: pulse-migrate new NAME',
+  };
 }
 
 function answer(result: StatusResult): No | null {

@@ -82,11 +82,11 @@ async function plan(
   const script =
     pending.length === 0
       ? '-- nothing is pending\n'
-      : scriptOf(
-          deps,
+      : scriptOf(deps, {
           ledger,
-          pending.map((migration) => upStep(migration, {})),
-        );
+          steps: pending.map((migration) => upStep(migration, {})),
+          lockTimeoutMs: input.settings.lock.timeoutMs,
+        });
   return {
     result: { pending: pending.map(({ version, name }) => ({ version, name, durationMs: null })), script },
     text: script,

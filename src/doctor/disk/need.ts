@@ -78,16 +78,16 @@ async function rewrittenLeaves(session: Session, pending: readonly Migration[]):
   return session.rows<Leaf>(
     sql`SET LOCAL lock_timeout = '1s';
 WITH roots AS (
-  SELECT pg_catalog.to_regclass(named.name) AS oid, pg_catalog.bool_or(named.name = ANY (${updated})) AS updates
+  SELECT pg_catalog.to_regclass(named.name)::pg_catalog.oid AS oid, pg_catalog.bool_or(named.name = ANY (${updated})) AS updates
   FROM pg_catalog.unnest(${names}) AS named(name)
   GROUP BY 1
 ),
 leaves AS (
-  SELECT r.oid AS root, r.updates, COALESCE(p.relid, r.oid) AS oid
+  SELECT r.oid AS root, r.updates, COALESCE(p.relid::pg_catalog.oid, r.oid) AS oid
   FROM roots AS r LEFT JOIN LATERAL pg_catalog.pg_partition_tree(r.oid) AS p ON true
 )
-SELECT DISTINCT ON (c.oid) l.root::pg_catalog.text AS root, l.updates,
-       pg_catalog.pg_tablespace_location(COALESCE(NULLIF(c.reltablespace, 0), d.dattablespace)) AS location,
+SELECT DISTINCT ON (c.oid) l.root::pg_catalog.regclass::pg_catalog.text AS root, l.updates,
+       pg_catalog.pg_tablespace_location(COALESCE(NULLIF(c.reltablespace, 0::pg_catalog.oid), d.dattablespace)) AS location,
        pg_catalog.pg_total_relation_size(c.oid)::pg_catalog.text AS bytes
 FROM leaves AS l
 JOIN pg_catalog.pg_class AS c ON c.oid = l.oid

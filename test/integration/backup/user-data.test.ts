@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { estimateBytes, userDataExists } from '../../../src/backup/user-data.ts';
 import { installLedger } from '../../../src/ledger/install.ts';
+import { installing } from '../../support/installing.ts';
 import { openSession } from '../../support/open-session.ts';
 import { test } from '../doctor/plain-role.ts';
 
@@ -40,7 +41,7 @@ test('a row added after a VACUUM of the empty table is found, though the statist
 
 test('rows of the ledger itself are no user data, in whatever schema it lies', async ({ database }) => {
   const session = await openSession(database.url);
-  await installLedger(session, 'deploys', '0.0.0', async () => undefined);
+  await installLedger(installing(session), { schema: 'deploys', toolVersion: '0.0.0', waitMs: 0 });
   expect(await userDataExists(session, 'deploys')).toBe(false);
   expect(await userDataExists(session, 'pulse_migrate')).toBe(true);
 });

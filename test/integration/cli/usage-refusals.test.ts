@@ -85,3 +85,24 @@ test.for(titled)(
     expect(await stateOf(database)).toEqual(before);
   },
 );
+
+const without: readonly (readonly [argv: readonly string[], usage: string])[] = [
+  [[], 'Usage: pulse-migrate <command> [flags]'],
+  [['embedded'], 'Usage: pulse-migrate embedded'],
+];
+
+test.for(without)(
+  '%j, in which the command is missing, prints the help and ends with exit code 2',
+  async ([argv, usage]) => {
+    const project = await openProject({});
+
+    const shown = await project.cli(argv);
+    const document = await project.cli([...argv, '--json']);
+
+    expect(shown.exitCode).toBe(2);
+    expect(shown.stdout).toContain(usage);
+    expect(shown.stdout).toContain('Examples:');
+    expect(shown.stderr).toBe('');
+    expect(document.json()).toMatchObject({ exitCode: 2, error: { code: 'usage', message: 'no command is named' } });
+  },
+);

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { rights } from '../../../src/doctor/checks/rights.ts';
 import { installLedger } from '../../../src/ledger/install.ts';
 import { readLedger } from '../../../src/ledger/read.ts';
+import { installing } from '../../support/installing.ts';
 import { openSession } from '../../support/open-session.ts';
 import { contextOf, pendingMigration } from './context.ts';
 import { test } from './plain-role.ts';
@@ -35,7 +36,7 @@ test('a schema that no pending migration creates in needs no right', async ({ da
 
 test('a ledger of another role is opened by the GRANTs that are told', async ({ database, plainRole }) => {
   const admin = await openSession(database.url);
-  await installLedger(admin, 'pulse_migrate', '0.0.0', async () => undefined);
+  await installLedger(installing(admin), { schema: 'pulse_migrate', toolVersion: '0.0.0', waitMs: 0 });
   const ledger = await readLedger(admin, 'pulse_migrate');
   const context = contextOf(await openSession(plainRole.url), { ledger });
   const finding = await rights.run(context);

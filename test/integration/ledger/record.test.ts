@@ -198,6 +198,24 @@ test('repair tells what disagrees, then accepts and forgets by adding rows and c
   expect(await database.admin(`SELECT to_regclass('c') AS c`)).toEqual([{ c: 'c' }]);
 });
 
+test('an accepted text changes neither when and by whom a migration was applied, nor which one is the last', async ({
+  database,
+}) => {
+  const project = await openProject(files, database);
+  await project.done(['up']);
+  const shown = async () =>
+    (await project.done(['status', '--json'])).json<{ migrations: object[] }>().result.migrations;
+  const before = await shown();
+  await project.write({ '0001_a.up.sql': '-- a word\nCREATE TABLE a (id int);\n' });
+
+  await project.done(['repair', '--accept', '1'], { env: { USER: 'somebody' } });
+
+  expect(await shown()).toEqual(before);
+  expect((await project.done(['down', '--i-know', '--json'])).json().result).toMatchObject({
+    reverted: [{ version: '0003' }],
+  });
+});
+
 test('the ledger lives in the schema of the configuration, and another schema of that name is another record', async ({
   database,
 }) => {

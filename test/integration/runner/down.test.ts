@@ -199,3 +199,25 @@ test('goto brings the database to a version from either side, and to nothing at 
   });
   expect(await appliedVersions(project)).toEqual([]);
 });
+
+test('a redo or goto whose up would be refused undoes nothing', async ({ database }) => {
+  const project = await openProject(
+    pairs({
+      '0001_a': ['CREATE TABLE a (id int); INSERT INTO a VALUES (1);', 'DROP TABLE a;'],
+      '0002_i': ['CREATE INDEX a_idx ON a (id);', 'DROP INDEX a_idx;'],
+    }),
+    database,
+  );
+  await project.done(['up', '--yes']);
+  const before = await catalogOf(database);
+
+  // The index holds no data, so its down needs no backup; the up that follows does.
+  const unconfirmed = await project.cli(['redo', '--i-know', '--json']);
+  await project.write({ '0001_a.up.sql': 'CREATE TABLE a (id bigint);' });
+  const edited = await project.cli(['goto', '0001', '--i-know', '--yes', '--json']);
+
+  expect(unconfirmed.json()).toMatchObject({ exitCode: 8, error: { code: 'confirmation-needed' } });
+  expect(edited.json()).toMatchObject({ exitCode: 7, error: { code: 'ledger-mismatch' } });
+  expect(await catalogOf(database)).toEqual(before);
+  expect(await database.admin('SELECT action FROM pulse_migrate.ledger')).toEqual([{ action: 'up' }, { action: 'up' }]);
+});

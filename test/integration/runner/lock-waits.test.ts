@@ -83,3 +83,30 @@ test('a directive says how long its own file waits', async ({ database }) => {
   expect(run.json()).toMatchObject({ exitCode: 4, error: { code: 'lock-not-obtained', sqlstate: '55P03' } });
   await reader.run('COMMIT');
 });
+
+test('a statement of a file without a transaction waits no longer either, and nobody behind it', async ({
+  database,
+}) => {
+  await using reader = await openReader(database);
+  await using other = await openSession(database.url);
+  const project = await openProject(
+    pairs({
+      '0001_widen': [
+        '-- pulse: no-transaction\nALTER TABLE orders ADD COLUMN note text;\nCREATE INDEX CONCURRENTLY orders_idx ON orders (id);',
+        'SELECT 1;',
+      ],
+    }),
+    database,
+  );
+  await other.run("SET lock_timeout = '900ms'");
+
+  let ended = false;
+  const run = project.cli(['up', '--lock-timeout', '300ms', '--lock-retries', '3', '--json']).finally(() => {
+    ended = true;
+  });
+  while (!ended) await other.rows(raw('SELECT count(*) FROM orders'));
+
+  expect((await run).json()).toMatchObject({ exitCode: 4, error: { code: 'lock-not-obtained', sqlstate: '55P03' } });
+  await reader.run('COMMIT');
+  expect((await project.cli(['up', '--json'])).json()).toMatchObject({ exitCode: 0, result: { pending: [] } });
+});

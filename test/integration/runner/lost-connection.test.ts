@@ -85,3 +85,64 @@ test('a server that stays away is told as such within the time, and the next up 
   expect(again.exitCode, again.stdout).toBe(0);
   await expectComplete(database, 'after a dead server');
 });
+
+/** Proxies `argv` and breaks the connection at the message to the server that holds `text`. */
+async function cutAt(
+  project: Project,
+  database: TestDatabase,
+  argv: readonly string[],
+  cut: Omit<Cut, 'message'> & { readonly text: string },
+) {
+  const url = new URL(database.url);
+  const proxy = await startCuttingProxy({ host: url.hostname, port: Number(url.port) }, { ...cut, message: 0 });
+  try {
+    url.port = String(proxy.port);
+    return await project.cli([...argv, '--json', '--yes'], { env: { DATABASE_URL: url.href, PGSSLMODE: 'disable' } });
+  } finally {
+    await proxy.close();
+  }
+}
+
+test('a redo whose down loses the reply to its COMMIT goes on with the up, in the new session', async ({
+  database,
+}) => {
+  const project = await openProject(files, database);
+  await project.done(['up', '--steps', '1']);
+
+  const run = await cutAt(project, database, ['redo', '--i-know'], {
+    side: 'to-client',
+    mode: 'once',
+    text: 'COMMIT',
+    after: 'INTO "pulse_migrate"."guard"',
+  });
+
+  expect(run.json()).toMatchObject({
+    ok: true,
+    result: { reverted: [{ version: '0001' }], applied: [{ version: '0001' }] },
+  });
+  expect(await database.admin('SELECT action FROM pulse_migrate.ledger ORDER BY id')).toEqual([
+    { action: 'up' },
+    { action: 'down' },
+    { action: 'up' },
+  ]);
+});
+
+test('a COMMIT whose reply never comes is told as unknown, neither applied nor pending', { timeout: 120_000 }, async ({
+  database,
+}) => {
+  const project = await openProject(files, database);
+
+  const run = await cutAt(project, database, ['up', '--steps', '1'], {
+    side: 'to-client',
+    mode: 'dead',
+    text: 'COMMIT',
+    after: 'INTO "pulse_migrate"."guard"',
+  });
+
+  expect(run.json()).toMatchObject({
+    exitCode: 3,
+    error: { code: 'connection-lost' },
+    result: { applied: [], unknown: [{ version: '0001' }], pending: [{ version: '0002' }, { version: '0003' }] },
+  });
+  expect(await database.admin('SELECT version FROM pulse_migrate.applied')).toEqual([{ version: '0001' }]);
+});

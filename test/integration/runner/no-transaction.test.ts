@@ -176,3 +176,60 @@ test('a down that stops part of the way must be finished before anything is buil
   await project.done(['down', '--i-know']);
   expect(await database.admin(`SELECT to_regclass('a') AS a, to_regclass('z') AS z`)).toEqual([{ a: null, z: null }]);
 });
+
+test('a file that stopped part of the way and is gone then is told by status, down and repair until it is forgotten', async ({
+  database,
+}) => {
+  const project = await openProject(
+    pairs({ '0001_a': base, '0002_rows': [stops('INSERT INTO b VALUES (2)'), 'DELETE FROM a;'] }),
+    database,
+  );
+  await project.cli(['up']);
+  await project.remove('0002_rows.up.sql', '0002_rows.down.sql');
+
+  const status = (await project.cli(['status', '--exit-code', '--json'])).json();
+  expect(status).toMatchObject({
+    exitCode: 1,
+    result: {
+      applied: 1,
+      pending: 0,
+      disagreements: 1,
+      migrations: [
+        { version: '0001' },
+        { version: '0002', name: 'rows', state: 'missing', unfinished: { direction: 'up', done: 1, of: 3 } },
+      ],
+    },
+  });
+  expect((await project.cli(['down', '--i-know', '--yes', '--json'])).json()).toMatchObject({
+    exitCode: 6,
+    error: { code: 'migration-partial', hint: expect.stringContaining('restore its file') },
+  });
+  expect((await project.cli(['repair'])).stdout).toContain('pulse-migrate repair --forget 0002');
+
+  const forgotten = (await project.done(['repair', '--forget', '2', '--json'])).json();
+  expect(forgotten.result).toMatchObject({ forgotten: ['0002'], disagreements: [] });
+  await project.done(['down', '--i-know', '--yes', '--backup-done']);
+  expect(await database.admin(`SELECT to_regclass('a') AS a`)).toEqual([{ a: null }]);
+});
+
+test('a file that was killed part of the way before any row of it, and is gone then, is known by its number', async ({
+  database,
+}) => {
+  const project = await openProject(pairs({ '0001_a': base }), database);
+  await project.done(['up']);
+  await database.admin(
+    `INSERT INTO pulse_migrate.journal (entry, number, direction, statement, statements, checksum, state)
+     VALUES (gen_random_uuid(), 7, 'up', 1, 2, 'x', 'started')`,
+  );
+
+  const status = (await project.cli(['status', '--exit-code', '--json'])).json();
+
+  expect(status.exitCode).toBe(1);
+  expect(status.result).toMatchObject({
+    migrations: [{ version: '0001' }, { version: '7', name: 'unknown', state: 'missing' }],
+  });
+  expect((await project.done(['repair', '--forget', '7', '--json'])).json().result).toMatchObject({
+    forgotten: ['7'],
+    disagreements: [],
+  });
+});

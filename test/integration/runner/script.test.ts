@@ -68,6 +68,61 @@ test('the script of --plan writes nothing by itself; run by hand it does what th
   expect((await byHand.done(['status', '--json'])).json().result).toMatchObject({ applied: 0, pending: 4 });
 });
 
+test('the script of a file that stopped part of the way does the rest, and closes what the run had begun', async ({
+  database,
+}) => {
+  const rows = (second: string) =>
+    `-- pulse: no-transaction\nSET search_path = aside;\nINSERT INTO a VALUES (1);\n${second};\nINSERT INTO a VALUES (3);\n`;
+  const project = await openProject(
+    pairs({
+      '0001_a': ['CREATE SCHEMA aside;\nCREATE TABLE aside.a (id int);', 'DROP SCHEMA aside CASCADE;'],
+      '0002_rows': [rows('INSERT INTO b VALUES (2)'), 'DELETE FROM aside.a;'],
+    }),
+    database,
+  );
+  expect((await project.cli(['up'])).exitCode).toBe(6);
+  await project.write({ '0002_rows.up.sql': rows('INSERT INTO a VALUES (2)') });
+
+  const { stdout: script } = await project.done(['up', '--plan']);
+  await runByStatement(database.url, script);
+
+  expect(await database.admin('SELECT id FROM aside.a ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
+  expect((await project.done(['status', '--exit-code', '--json'])).json().result).toMatchObject({
+    applied: 2,
+    pending: 0,
+    disagreements: 0,
+  });
+
+  await project.write({ '0003_rows.up.sql': rows('SELECT nope'), '0003_rows.down.sql': 'SELECT 1;' });
+  await project.cli(['up', '--yes', '--backup-done']);
+  await project.write({ '0003_rows.up.sql': rows('SELECT 1').replace('(1)', '(11)') });
+  expect((await project.cli(['up', '--plan', '--json'])).json()).toMatchObject({
+    exitCode: 7,
+    error: { code: 'ledger-mismatch' },
+  });
+});
+
+test('the script waits for a lock as long as a run does in its last try, or as long as the file says', async ({
+  database,
+}) => {
+  const project = await openProject(
+    pairs({
+      '0001_a': ['CREATE TABLE a (id int);', 'DROP TABLE a;'],
+      '0002_b': ['-- pulse: lock-timeout 2s\nCREATE TABLE b (id int);', 'DROP TABLE b;'],
+    }),
+    database,
+  );
+  await project.configure('lockTimeout: 700ms\n');
+  const timeouts = (script: string) => script.match(/^SET LOCAL lock_timeout = \d+/gm);
+
+  const up = await project.done(['up', '--plan']);
+  await project.done(['up']);
+  const down = await project.done(['down', '--plan']);
+
+  expect(timeouts(up.stdout)).toEqual(['SET LOCAL lock_timeout = 700', 'SET LOCAL lock_timeout = 2000']);
+  expect(timeouts(down.stdout)).toEqual(['SET LOCAL lock_timeout = 700']);
+});
+
 /** As a client without psql would: one statement after another, COPY data by its own protocol. */
 async function runByStatement(url: string, script: string): Promise<void> {
   await using session = await openSession(url);

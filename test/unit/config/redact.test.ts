@@ -12,6 +12,12 @@ test.each([
   ["CONNECTION 'host=h password=abc dbname=d'", "CONNECTION 'host=h password=[secret] dbname=d'"],
   ["password = 'a b' user=c", 'password = [secret] user=c'],
   ['?sslpassword=abc&x=1', '?sslpassword=[secret]&x=1'],
+  ["alter role x password 'Kanarienvo", 'alter role x password [secret]'],
+  ["alter role x password E'a\\", 'alter role x password [secret]'],
+  ['alter role x password $q$Kanarien', 'alter role x password [secret]'],
+  ["CONNECTION 'host=h password=''a b'' dbname=d'", "CONNECTION 'host=h password=[secret] dbname=d'"],
+  ["password='a b", 'password=[secret]'],
+  ['password="a b" user=c', 'password=[secret] user=c'],
   ['password authentication failed for user "anna"', 'password authentication failed for user "anna"'],
   ['https://example.com/path', 'https://example.com/path'],
 ])('%j is shown as %j although no secret is known', (text, shown) => {

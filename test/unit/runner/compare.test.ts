@@ -40,3 +40,25 @@ test("the folder's own order is kept where it is by text", () => {
     ['9', 'pending'],
   ]);
 });
+
+test('what stopped part of the way and has neither a file nor a row of its own is missing, in its place', () => {
+  const half = {
+    entry: '6f1c0a52-6d0b-4a57-9d5e-0d9c1f2e3a4b',
+    version: '2',
+    number: 2n,
+    name: 'rows',
+    direction: 'up' as const,
+    finished: ['one'],
+    begun: null,
+    statements: 3,
+  };
+
+  const found = compare(folderOf(['1', '3']), ledgerOf(['1'], [half]));
+
+  expect(found.map(({ version, name, state }) => [version, name, state])).toEqual([
+    ['1', 'm1', 'applied'],
+    ['2', 'rows', 'missing'],
+    ['3', 'm3', 'pending'],
+  ]);
+  expect(found[1]).toMatchObject({ migration: null, applied: null, unfinished: half });
+});

@@ -1,16 +1,17 @@
 import { expect, test } from 'vitest';
 import { PulseError } from '../../../src/errors.ts';
 import { compare } from '../../../src/runner/compare.ts';
-import { planDown, planUp, type Reach } from '../../../src/runner/plan.ts';
+import { meansEverything, planDown, planUp, type Reach } from '../../../src/runner/plan.ts';
 import { folderOf, ledgerOf } from '../../support/standings.ts';
 
 const unfinished = (direction: 'up' | 'down', number: bigint) => ({
   entry: '6f1c0a52-6d0b-4a57-9d5e-0d9c1f2e3a4b',
+  version: String(number),
   number,
+  name: `m${number}`,
   direction,
   finished: ['one'],
   begun: null,
-  inDoubt: false,
   statements: 3,
 });
 
@@ -28,7 +29,6 @@ const ups: readonly (readonly [
   ['a target', [], { to: '2' }, ['1', '2']],
   ['a target in another width', [], { to: '002' }, ['1', '2']],
   ['a target that is applied', ['1', '2'], { to: '1' }, []],
-  ['a target and steps', [], { to: '3', steps: 1 }, ['1']],
 ];
 
 test.for(ups)('up with %s plans what is pending, in order', ([, applied, rules, planned]) => {
@@ -64,6 +64,27 @@ test('a migration with the version 0 stays when 0 is the target', () => {
   const found = planDown(compare(folderOf(['0', '1']), ledgerOf(['0', '1'])), { to: '0' });
 
   expect(found.map(({ version }) => version)).toEqual(['1']);
+});
+
+test('a repair of the record does not make a migration the last one', () => {
+  const ledger = ledgerOf(['1', '2']);
+  const repaired = ledger.applied.map((row) =>
+    row.number === 1n ? { ...row, id: 9n, action: 'repair' as const } : row,
+  );
+
+  const found = planDown(compare(folderOf(['1', '2']), { ...ledger, applied: repaired }), {});
+
+  expect(found.map(({ version }) => version)).toEqual(['2']);
+});
+
+test.for([
+  ['0', ['1'], true],
+  ['0000', [], true],
+  ['0', ['0', '1'], false],
+  ['1', ['1'], false],
+  ['', ['1'], false],
+] as const)('as a target "%s" with the versions %j means everything: %j', ([to, versions, expected]) => {
+  expect(meansEverything(compare(folderOf(versions), ledgerOf(versions)), to)).toBe(expected);
 });
 
 function failureOf(work: () => unknown): PulseError {
@@ -114,12 +135,36 @@ const refusals: readonly (readonly [situation: string, plan: () => unknown, code
     /the down of 1_m1 stopped/,
   ],
   [
+    'an up over a half-done migration without a file',
+    () => planUp(compare(folderOf(['1']), ledgerOf(['1'], [unfinished('up', 2n)])), { allowOutOfOrder: false }),
+    'ledger-mismatch',
+    /2_m2 stopped part of the way, and its file is missing/,
+  ],
+  [
+    'a down under a half-done migration without a file',
+    () => planDown(compare(folderOf(['1']), ledgerOf(['1'], [unfinished('up', 2n)])), {}),
+    'migration-partial',
+    /2_m2 stopped part of the way/,
+  ],
+  [
     'a down on a half-done migration',
     () => planDown(compare(folderOf(['1', '2']), ledgerOf(['1'], [unfinished('up', 2n)])), {}),
     'migration-partial',
     /2_m2 stopped part of the way/,
   ],
 ];
+
+const both = { to: '1', steps: 2 };
+
+test.for([
+  ['up', () => planUp(compare(folderOf(['1']), ledgerOf([])), { ...both, allowOutOfOrder: false })],
+  ['down', () => planDown(compare(folderOf(['1']), ledgerOf(['1'])), both)],
+] as const)('%s with a target and a number of steps is refused, and the hint names both', ([, plan]) => {
+  const failure = failureOf(plan);
+
+  expect(failure.code).toBe('usage');
+  expect(failure.hint).toBe('leave one out: --to 1, or --steps 2');
+});
 
 test.for(refusals)('%s is refused before anything runs', ([, plan, code, message]) => {
   const failure = failureOf(plan);

@@ -1,0 +1,53 @@
+import type { Session } from '../postgres/session.ts';
+import type { Runtime } from './runtime.ts';
+
+/** A cancel that reaches a backend between two statements is lost, so it is sent again and again, milliseconds. */
+const againMs = 250;
+
+/** What a command still asks after the signal (a ROLLBACK, what is applied now) has this long, milliseconds. */
+const graceMs = 3000;
+
+/**
+ * The session, whose statements a signal cancels on the server, whatever they wait for. What the command makes of the
+ * failure is its own; run() ends as interrupted.
+ */
+export function interruptible(session: Session, { signal, every }: Pick<Runtime, 'signal' | 'every'>): Session {
+  let cancelling: Promise<void> | null = null;
+  const cancel = (): Promise<void> => {
+    cancelling ??= session.cancel().finally(() => {
+      cancelling = null;
+    });
+    return cancelling;
+  };
+
+  const watched = async <Result>(send: () => Promise<Result>): Promise<Result> => {
+    // A cancel under way would hit the next statement.
+    if (cancelling !== null) await cancelling;
+    let waitedMs = signal.aborted ? 0 : graceMs;
+    let stop = () => {};
+    const insist = () => {
+      if (waitedMs >= graceMs) void cancel();
+      stop = every(againMs, () => {
+        waitedMs += againMs;
+        if (waitedMs >= graceMs) void cancel();
+      });
+    };
+    if (signal.aborted) insist();
+    else signal.addEventListener('abort', insist, { once: true });
+    try {
+      return await send();
+    } finally {
+      signal.removeEventListener('abort', insist);
+      stop();
+    }
+  };
+
+  return {
+    ...session,
+    rows: <Row extends object>(statement: Parameters<Session['rows']>[0]) =>
+      watched(() => session.rows<Row>(statement)),
+    run: (text) => watched(() => session.run(text)),
+    copyIn: (statement, data) => watched(() => session.copyIn(statement, data)),
+    cancel,
+  };
+}

@@ -1,0 +1,80 @@
+import { expect } from 'vitest';
+import { openSession } from '../../support/open-session.ts';
+import { openProject, pairs } from '../../support/project.ts';
+import { test } from '../doctor/plain-role.ts';
+
+/**
+ * PostgreSQL takes an operator of exactly the types at hand before any other, wherever in search_path it lies. So this
+ * makes, in public, every operator on usual types that the server itself lacks. Nobody may execute them, and that is
+ * checked for every operator a query names, also for one that its plan never comes to.
+ */
+const plant = `DO $plant$
+DECLARE
+  types CONSTANT text[] := '{int2,int4,int8,float4,float8,numeric,text,varchar,name,bpchar,"\\"char\\"",oid,regclass,uuid,timestamptz,timestamp,interval,bool,xid,json,jsonb}';
+  l text; r text; op text;
+BEGIN
+  FOREACH l IN ARRAY types LOOP
+    FOREACH r IN ARRAY types LOOP
+      EXECUTE format('CREATE FUNCTION public.planted(%s, %s) RETURNS bool LANGUAGE plpgsql AS
+        $$BEGIN RETURN NULL; END$$', l, r);
+      EXECUTE format('REVOKE EXECUTE ON FUNCTION public.planted(%s, %s) FROM PUBLIC', l, r);
+      FOREACH op IN ARRAY '{=,<>,<,>,<=,>=,+,-,*,/,||,~,!~,~*,!~*,~~,!~~}'::text[] LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_operator WHERE oprname = op AND oprleft = l::regtype AND oprright = r::regtype);
+        EXECUTE format('CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = public.planted)', op, l, r);
+      END LOOP;
+    END LOOP;
+  END LOOP;
+END $plant$`;
+
+test('operators planted in a schema of search_path are never taken for those of the server', {
+  timeout: 60_000,
+}, async ({ database, plainRole }) => {
+  const index = (column: string) =>
+    `-- pulse: no-transaction\nINSERT INTO a VALUES (1);\nCREATE UNIQUE INDEX CONCURRENTLY a_${column} ON a (${column});\nREINDEX TABLE CONCURRENTLY a;`;
+  const project = await openProject(
+    pairs({
+      '0001_a': ['CREATE TABLE a (id int);\nINSERT INTO a VALUES (1);', 'DROP TABLE a;'],
+      '0002_a': ['ALTER TABLE a ALTER id TYPE bigint;', 'SELECT 1;'],
+      '0003_index': [index('id'), '-- pulse: no-transaction\nDROP INDEX CONCURRENTLY a_id;'],
+    }),
+    plainRole,
+  );
+  await database.admin(plant);
+  await database.admin(`GRANT CREATE ON DATABASE "${database.name}" TO "${plainRole.name}"`);
+  await database.admin(`GRANT CREATE ON SCHEMA public TO "${plainRole.name}"`);
+  const session = await openSession(plainRole.url);
+  await expect(session.run('SELECT 1::float8 * 2::int4')).rejects.toThrow('function planted');
+  const done = (...argv: string[]) => project.done([...argv, '--backup-done']);
+
+  await done('up', '--steps', '2');
+  expect((await project.cli(['up', '--backup-done', '--json'])).json()).toMatchObject({
+    exitCode: 6,
+    error: { code: 'migration-partial', sqlstate: '23505' },
+  });
+  expect((await project.cli(['status', '--json', '--exit-code'])).exitCode).toBe(1);
+  await database.admin('DELETE FROM a WHERE ctid IN (SELECT ctid FROM a LIMIT 1)');
+  await done('up');
+  await project.done(['doctor', '--json', '--skip-check', 'backup']);
+  await project.done(['diff', '1']);
+  await project.write({ '0001_a.up.sql': '-- a word\nCREATE TABLE a (id int);\n' });
+  await project.done(['repair', '--accept', '1']);
+  await project.done(['history']);
+  await done('down', '--i-know', '--to', '0');
+
+  const rows = await database.admin(
+    'SELECT version, action, outcome, duration_ms FROM pulse_migrate.ledger ORDER BY id',
+  );
+  expect(rows.filter(({ action }) => action !== 'repair')).toEqual(
+    (
+      [
+        ['0001', 'up', 'done'],
+        ['0002', 'up', 'done'],
+        ['0003', 'up', 'failed'],
+        ['0003', 'up', 'done'],
+        ['0003', 'down', 'done'],
+        ['0002', 'down', 'done'],
+        ['0001', 'down', 'done'],
+      ] as const
+    ).map(([version, action, outcome]) => ({ version, action, outcome, duration_ms: expect.any(Number) })),
+  );
+});

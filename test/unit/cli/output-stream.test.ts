@@ -1,0 +1,47 @@
+import { Writable } from 'node:stream';
+import { expect, test } from 'vitest';
+import { outputStream } from '../../../src/cli/output-stream.ts';
+
+/** A stream as Node makes it for a terminal, which fails with `code` once that is given. */
+function terminal(columns: number, code?: string) {
+  const attempts: string[] = [];
+  const stream = new Writable({
+    decodeStrings: false,
+    // As Node's own standard streams are: they outlive an error.
+    autoDestroy: false,
+    write: (chunk: string, _encoding, done) => {
+      attempts.push(chunk);
+      done(code === undefined ? null : Object.assign(new Error(code), { code }));
+    },
+  });
+  return { attempts, stream: Object.assign(stream, { isTTY: true, columns }) as unknown as NodeJS.WriteStream };
+}
+
+test('a terminal that does not know its width gets lines of 80 characters and nothing that moves', () => {
+  const { stream } = terminal(0);
+
+  expect(outputStream(stream)).toMatchObject({ isTerminal: true, terminal: null, columns: 80 });
+});
+
+test('a terminal that knows its width is used as it is', () => {
+  const { stream } = terminal(132);
+  const output = outputStream(stream);
+
+  expect(output.terminal).toBe(stream);
+  expect(output.columns).toBe(132);
+});
+
+test.each(['EPIPE', 'EIO', 'ENOSPC'])(
+  'a stream that fails with %s ends nothing, and is not written to again',
+  async (code) => {
+    const { stream, attempts } = terminal(80, code);
+    const output = outputStream(stream);
+
+    output.write('first');
+    await new Promise(setImmediate);
+    output.write('second');
+    await new Promise(setImmediate);
+
+    expect(attempts).toEqual(['first']);
+  },
+);
