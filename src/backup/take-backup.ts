@@ -1,7 +1,8 @@
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { makeDirectories } from '../make-directories.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
 import { programRunner, startProgram } from '../programs.ts';
 import { type ClientTools, requireTools, toolsInPath } from './client-tools.ts';
@@ -95,7 +96,7 @@ export function dumpName(database: string, at: Date): string {
 /** For the operator's eyes only: a dump holds everything the database does. */
 async function createPartial(directory: string, path: string, partial: string): Promise<FileHandle> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectories(directory, 0o700);
   } catch (error) {
     throw fileFailure(error, directory);
   }

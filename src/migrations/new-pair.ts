@@ -1,6 +1,7 @@
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PulseError } from '../errors.ts';
+import { makeDirectories } from '../make-directories.ts';
 import { nextVersion } from './numbering.ts';
 
 /** Two files to be written. */
@@ -93,7 +94,7 @@ export async function writeNewPair(
   let shown = folder.shown;
   const written: string[] = [];
   try {
-    await mkdir(folder.directory, { recursive: true });
+    await makeDirectories(folder.directory);
     for (const { fileName, text } of [pair.up, pair.down]) {
       shown = `${folder.shown}/${fileName}`;
       const path = join(folder.directory, fileName);

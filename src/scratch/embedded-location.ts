@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, realpath, stat } from 'node:fs/promises';
+import { chmod, lstat, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { PulseError } from '../errors.ts';
+import { makeDirectories } from '../make-directories.ts';
 import type { ServerAccount } from './embedded-account.ts';
 
 /** Who runs the command and on what, handed in because nothing below the edge reads it for itself. */
@@ -93,7 +94,7 @@ async function safeDirectory(
   const refused: string[] = [];
   for (const candidate of candidates) {
     try {
-      await mkdir(candidate.path, { recursive: true, mode: account ? 0o755 : 0o700 });
+      await makeDirectories(candidate.path, account ? 0o755 : 0o700);
       const reason = await objection(candidate, identity.uid, account !== null);
       if (reason === null) {
         // A umask of 077 would shut the server's own account out.

@@ -58,3 +58,14 @@ test('what is asked after the signal is answered, and cancelled only when it doe
   expect(await database.admin(`SELECT to_regclass('a')::text AS a`)).toEqual([{ a: 'a' }]);
   await expect(session.run('SELECT pg_sleep(60)')).rejects.toMatchObject({ sqlstate: '57014' });
 });
+
+test('a statement that is begun while a cancel is under way is not hit by it', async ({ database }) => {
+  const { signal } = new AbortController();
+  const session = interruptible(await openSession(database.url), { signal, every });
+
+  const cancelling = session.cancel();
+  const rows = await session.rows(sql`SELECT pg_sleep(0.5)::text AS slept`);
+  await cancelling;
+
+  expect(rows).toEqual([{ slept: '' }]);
+});

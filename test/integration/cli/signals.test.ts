@@ -37,6 +37,25 @@ test.for(commands)(
   },
 );
 
+test('a signal while a check of the doctor waits ends as interrupted and not with a check that is unknown', async ({
+  database,
+  start,
+}) => {
+  const project = await openProject(pairs({ '0001_a': table('a') }), database);
+  await project.done(['up']);
+  const holder = await openSession(`${database.url}?application_name=holder`);
+  await holder.run('BEGIN; LOCK TABLE a');
+  const program = start(project, ['doctor', '--json']);
+  await waiting(database, 'Lock');
+
+  program.kill('SIGINT');
+  const run = await program.ended;
+
+  expect(run.exitCode).toBe(130);
+  expect(run.json()).toMatchObject({ ok: false, error: { code: 'interrupted' } });
+  await holder.run('COMMIT');
+});
+
 const planted = [
   ['an exception', "throw new Error('planted')"],
   ['a rejection', "void Promise.reject(new Error('planted'))"],

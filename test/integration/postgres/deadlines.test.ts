@@ -56,22 +56,25 @@ test('a server that takes the connection and says nothing is told as one that di
 });
 
 // Only Linux shows its timers.
-test.skipIf(process.platform !== 'linux')('a connection that is silent for 10 seconds is asked whether its peer is there', async ({ database }) => {
-  const url = new URL(database.url);
-  const proxy = await startCuttingProxy({ host: url.hostname, port: Number(url.port) }, null);
-  onTestFinished(() => proxy.close());
-  url.port = String(proxy.port);
-  url.searchParams.set('sslmode', 'disable');
-  const session = await openSession(url.href);
-  await session.run('SELECT 1');
+test.skipIf(process.platform !== 'linux')(
+  'a connection that is silent for 10 seconds is asked whether its peer is there',
+  async ({ database }) => {
+    const url = new URL(database.url);
+    const proxy = await startCuttingProxy({ host: url.hostname, port: Number(url.port) }, null);
+    onTestFinished(() => proxy.close());
+    url.port = String(proxy.port);
+    url.searchParams.set('sslmode', 'disable');
+    const session = await openSession(url.href);
+    await session.run('SELECT 1');
 
-  // The kernel's table: local address, remote address, state, queues, then the timer and when it fires in 1/100 s.
-  const peer = ` 0100007F:${proxy.port.toString(16).toUpperCase().padStart(4, '0')} 01 `;
-  const timer = await until('the last answer is acknowledged', async () => {
-    const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n');
-    const line = lines.find((entry) => entry.trim().split(/\s+/).slice(2, 4).join(' ') === peer.trim());
-    return line?.match(/ 02:([0-9A-F]{8}) /)?.[1];
-  });
+    // The kernel's table: local address, remote address, state, queues, then the timer and when it fires in 1/100 s.
+    const peer = ` 0100007F:${proxy.port.toString(16).toUpperCase().padStart(4, '0')} 01 `;
+    const timer = await until('the last answer is acknowledged', async () => {
+      const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n');
+      const line = lines.find((entry) => entry.trim().split(/\s+/).slice(2, 4).join(' ') === peer.trim());
+      return line?.match(/ 02:([0-9A-F]{8}) /)?.[1];
+    });
 
-  expect(Number.parseInt(timer, 16)).toBeLessThanOrEqual(1000);
-});
+    expect(Number.parseInt(timer, 16)).toBeLessThanOrEqual(1000);
+  },
+);

@@ -1,20 +1,19 @@
-import { Writable } from 'node:stream';
+import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
 import { outputStream } from '../../../src/cli/output-stream.ts';
 
-/** A stream as Node makes it for a terminal, which fails with `code` once that is given. */
+/** A stream as Node makes it for a terminal, which outlives an error; every write fails with `code` once that is given. */
 function terminal(columns: number, code?: string) {
   const attempts: string[] = [];
-  const stream = new Writable({
-    decodeStrings: false,
-    // As Node's own standard streams are: they outlive an error.
-    autoDestroy: false,
-    write: (chunk: string, _encoding, done) => {
-      attempts.push(chunk);
-      done(code === undefined ? null : Object.assign(new Error(code), { code }));
+  const stream = Object.assign(new EventEmitter(), {
+    isTTY: true,
+    columns,
+    write: (text: string) => {
+      attempts.push(text);
+      if (code !== undefined) setImmediate(() => stream.emit('error', Object.assign(new Error(code), { code })));
     },
   });
-  return { attempts, stream: Object.assign(stream, { isTTY: true, columns }) as unknown as NodeJS.WriteStream };
+  return { attempts, stream: stream as unknown as NodeJS.WriteStream };
 }
 
 test('a terminal that does not know its width gets lines of 80 characters and nothing that moves', () => {
@@ -38,9 +37,9 @@ test.each(['EPIPE', 'EIO', 'ENOSPC'])(
     const output = outputStream(stream);
 
     output.write('first');
-    await new Promise(setImmediate);
+    await new Promise((resolve) => setImmediate(resolve));
     output.write('second');
-    await new Promise(setImmediate);
+    await new Promise((resolve) => setImmediate(resolve));
 
     expect(attempts).toEqual(['first']);
   },
