@@ -10,6 +10,7 @@ export { readFolder } from './migrations/folder.ts';
 export type { Folder, FolderOptions, Migration, MigrationFile } from './migrations/migration.ts';
 export { type ConnectOptions, connect } from './postgres/connect.ts';
 export { type ConnectionParameters, Secret } from './postgres/connection-parameters.ts';
+export { type Interruption, interruptible } from './postgres/interruptible.ts';
 export type { Session } from './postgres/session.ts';
 export { type DownInput, type DownResult, down } from './runner/down.ts';
 export { type GoToInput, type GoToResult, goTo, redo } from './runner/go-to.ts';

@@ -3,12 +3,12 @@ import type { Settings } from '../config/settings.ts';
 import { PulseError } from '../errors.ts';
 import type { Folder } from '../migrations/migration.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
+import { interruptible } from '../postgres/interruptible.ts';
 import type { Session } from '../postgres/session.ts';
 import type { RunnerDeps } from '../runner/step.ts';
 import { actorOf } from './actor.ts';
 import type { Invocation } from './cli.ts';
 import { embeddedParameters } from './embedded-place.ts';
-import { interruptible } from './interruptible.ts';
 
 /** Reads the configuration; from here on its password is kept out of every output. */
 export async function openSettings(invocation: Invocation): Promise<Settings> {

@@ -6,6 +6,7 @@ import { PulseError } from '../errors.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
 import type { Folder, Migration } from '../migrations/migration.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
+import { explainOwnStatement } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import type { Step } from '../runner/step.ts';
 import type { Invocation } from './cli.ts';
@@ -145,7 +146,9 @@ async function gate(invocation: Invocation, { session, parameters, settings }: G
       defaultDirectory: resolve(runtime.cwd, 'backups'),
     },
     {
-      dataExists: await userDataExists(session, settings.ledgerSchema),
+      dataExists: await userDataExists(session, settings.ledgerSchema).catch((error: unknown) =>
+        Promise.reject(explainOwnStatement(error, 'looking for data to back up')),
+      ),
       flags: {
         backupDirectory: global.settings.backup === undefined ? null : settings.backup.directory,
         backupDone: flags['backupDone'] === true,

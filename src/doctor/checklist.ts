@@ -1,7 +1,7 @@
 import { closestName } from '../closest-name.ts';
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
-import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
+import { codeOfSqlstate, explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import type { Check, CheckContext, Finding } from './check.ts';
 import { backup } from './checks/backup.ts';
 import { clientTools } from './checks/client-tools.ts';
@@ -98,6 +98,8 @@ function reasonOf(error: unknown): Finding | null {
       hint: 'run pulse-migrate doctor again when the server is less busy',
     };
   }
+  // What no state of the server explains is a mistake in the check's own statement.
+  if (error instanceof StatementError && codeOfSqlstate(error.sqlstate) === null) return null;
   const explained = explainOwnStatement(error, 'the check could not look');
   if (!(explained instanceof PulseError) || explained.code === 'connection-lost' || explained.code === 'interrupted')
     return null;

@@ -1,11 +1,12 @@
 import { PulseError } from '../errors.ts';
 import { appendEntry, type JournalMark, markStatement } from '../ledger/append.ts';
+import { explainLedgerStatement, ledgerRows } from '../ledger/explain.ts';
 import type { UnfinishedMigration } from '../ledger/ledger.ts';
 import { checksumOf } from '../migrations/checksum.ts';
 import type { Statement } from '../migrations/migration.ts';
 import { locationAt } from '../migrations/parse-file.ts';
 import { cannotRunInTransaction } from '../migrations/transaction-rules.ts';
-import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
+import { StatementError } from '../postgres/errors.ts';
 import { raw, sql } from '../postgres/sql.ts';
 import { explainFailure, isLockFailure } from './failure.ts';
 import { lockLease, underLease } from './fence.ts';
@@ -16,6 +17,7 @@ import { readBareStatement, setsTheSession } from './in-doubt-statement.ts';
 import { leaseLost } from './lease-lost.ts';
 import type { TryForLock } from './lock-retry.ts';
 import type { Message } from './messages.ts';
+import { refuseEdited, statementText } from './resume.ts';
 import { runBare } from './run-bare.ts';
 import { fileSettings, freshSession, ownRoleForNow, pooledOpening } from './session-state.ts';
 import { type Attempt, type Done, entryOf, type Run, type RunnerDeps, type Step } from './step.ts';
@@ -50,7 +52,7 @@ export async function applyByStatement(
     try {
       deps.signal.throwIfAborted();
       if (resumed) {
-        const text = textOf(step, statement);
+        const text = statementText(step, statement);
         // A setting went with the session of the run that made it; names in the statements to come may depend on it.
         if (!session.pooled && setsTheSession(text)) await session.run(text);
       } else {
@@ -60,7 +62,7 @@ export async function applyByStatement(
           direction: step.direction,
           statement: index + 1,
           statements: statements.length,
-          checksum: checksumOf(textOf(step, statement)),
+          checksum: checksumOf(statementText(step, statement)),
         };
         const begun = index === before ? unfinished?.begun : null;
         const earlier = begun ? { sameText: begun.checksum === mark.checksum, xid: begun.xid } : null;
@@ -82,29 +84,8 @@ export async function applyByStatement(
   await freshSession(session);
   const [row] = await underLease(session, run, () =>
     session.rows<{ duration_ms: number }>(appendEntry(schema, entryOf(deps, step, entry), began)),
-  ).catch((error: unknown) => Promise.reject(explainOwnStatement(error, `recording ${step.file.path}`)));
+  ).catch((error: unknown) => Promise.reject(explainLedgerStatement(error, schema, `recording ${step.file.path}`)));
   return { version: step.version, name: step.name, durationMs: row?.duration_ms ?? 0 };
-}
-
-/** A statement that was finished and is another one now would leave a database that no file describes. */
-function refuseEdited(step: Step, unfinished: UnfinishedMigration | null): void {
-  const edited = unfinished?.finished.findIndex((checksum, index) => {
-    const statement = step.file.statements[index];
-    return statement === undefined || checksumOf(textOf(step, statement)) !== checksum;
-  });
-  if (edited === undefined || edited < 0) return;
-  throw new PulseError(
-    'ledger-mismatch',
-    `statement ${edited + 1} of ${step.file.path} was changed after it had been executed`,
-    {
-      hint: `restore the statement and add the correction behind it; or strike the finished part from the record: pulse-migrate repair --forget ${step.version}`,
-      location: { file: step.file.path },
-    },
-  );
-}
-
-function textOf(step: Step, statement: Statement): string {
-  return step.file.text.slice(statement.start, statement.copyData?.end ?? statement.end);
 }
 
 interface Turn {
@@ -123,8 +104,9 @@ async function runOne(
   const { session } = deps;
   const text = step.file.text.slice(statement.start, statement.end);
   const note = async (state: 'started' | 'finished') => {
-    const rows = await session.rows(sql`${raw(ownRoleForNow)};
-${markStatement(lease.schema, { ...mark, state }, lease.token)}`);
+    const marked = sql`${raw(ownRoleForNow)};
+${markStatement(lease.schema, { ...mark, state }, lease.token)}`;
+    const rows = await ledgerRows(session, lease.schema, `noting a statement of ${step.file.path}`, marked);
     if (rows.length === 0) throw leaseLost();
   };
   if (cannotRunInTransaction(text, statement) !== null) {

@@ -1,5 +1,6 @@
 import { PulseError } from '../errors.ts';
 import { closeGuard, guardConstraint, openGuard } from '../ledger/append.ts';
+import { explainLedgerStatement } from '../ledger/explain.ts';
 import { StatementError } from '../postgres/errors.ts';
 import { raw, sql } from '../postgres/sql.ts';
 import { explainFailure } from './failure.ts';
@@ -56,7 +57,7 @@ async function applyOnce(deps: RunnerDeps, run: Run, step: Step, attempt: Attemp
     deps.signal.throwIfAborted();
     committing = true;
     const [row] = await session.rows<{ duration_ms: number }>(sql`${raw(ownStateAgain(attempt.lockTimeoutMs))};
-${closeGuard(schema, entryOf(deps, step, entry))};
+${closeGuard(schema, entryOf(deps, step, entry, 'done', attempt.waitedMs))};
 COMMIT`);
     return { version: step.version, name: step.name, durationMs: row?.duration_ms ?? 0 };
   } catch (error) {
@@ -65,7 +66,11 @@ COMMIT`);
     const { reason } = deps.signal;
     if (reason instanceof PulseError && isCancelled(error)) throw reason.withResult(undefined, [rolledBack]);
     if (error instanceof StatementError)
-      throw guardBroken(error, schema, step) ?? explainFailure(error, step.file, sent, [rolledBack]);
+      throw (
+        guardBroken(error, schema, step) ??
+        withoutRight(error, schema, step, sent) ??
+        explainFailure(error, step.file, sent, [rolledBack])
+      );
     if (error instanceof PulseError && error.code === 'connection-lost') throw lostDuring(error, step, committing);
     throw error;
   }
@@ -93,6 +98,12 @@ function isCancelled(error: unknown): boolean {
     (error instanceof StatementError && error.sqlstate === '57014') ||
     (error instanceof PulseError && error.code === 'interrupted')
   );
+}
+
+/** A right that is missing on our own tables is no fault of the file. */
+function withoutRight(error: StatementError, schema: string, step: Step, sent: Message | null): unknown {
+  if (sent !== null || error.sqlstate !== '42501') return null;
+  return explainLedgerStatement(error, schema, `recording ${step.file.path}`);
 }
 
 /** The NOT NULL columns of guard and ledger are there to fail in exactly these two cases. */

@@ -1,3 +1,4 @@
+import { ledgerRows } from '../ledger/explain.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, sql } from '../postgres/sql.ts';
 import { leaseLost } from './lease-lost.ts';
@@ -10,7 +11,7 @@ import type { Run } from './step.ts';
  * @throws {PulseError} `lock-not-obtained` when the lease is another's. Gives the backend's process id.
  */
 export async function lockLease(session: Session, { schema, token }: Run): Promise<number> {
-  const [row] = await session.rows<{ held: string | null; pid: number }>(sql`SELECT
+  const statement = sql`SELECT
   pg_catalog.set_config('pulse_migrate.role', pg_catalog.current_setting('role'), true),
   pg_catalog.set_config('pulse_migrate.authorization', pg_catalog.current_setting('session_authorization'), true);
 SET LOCAL SESSION AUTHORIZATION DEFAULT;
@@ -19,7 +20,13 @@ SELECT pg_catalog.set_config('pulse_migrate.held', COALESCE(
   (SELECT token::pg_catalog.text FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE), ''), true);
 SELECT pg_catalog.set_config('session_authorization', pg_catalog.current_setting('pulse_migrate.authorization'), true),
   pg_catalog.set_config('role', pg_catalog.current_setting('pulse_migrate.role'), true),
-  pg_catalog.current_setting('pulse_migrate.held') AS held, pg_catalog.pg_backend_pid() AS pid`);
+  pg_catalog.current_setting('pulse_migrate.held') AS held, pg_catalog.pg_backend_pid() AS pid`;
+  const [row] = await ledgerRows<{ held: string | null; pid: number }>(
+    session,
+    schema,
+    'locking the run lease',
+    statement,
+  );
   if (row?.held !== token) throw leaseLost();
   return row.pid;
 }

@@ -1,7 +1,7 @@
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { explainLedgerStatement } from '../ledger/explain.ts';
 import type { Actor } from '../ledger/ledger.ts';
-import { explainOwnStatement } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
 import { describeHolder } from './lease-holder.ts';
@@ -54,7 +54,7 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
   for (;;) {
     const taken = await session
       .rows(takeStatement(session, request))
-      .catch((error: unknown) => Promise.reject(explainOwnStatement(error, 'taking the run lease')));
+      .catch((error: unknown) => Promise.reject(explainLedgerStatement(error, request.schema, 'taking the run lease')));
     if (taken.length > 0) {
       return heldLease(deps, request);
     }

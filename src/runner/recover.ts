@@ -1,4 +1,5 @@
 import { PulseError } from '../errors.ts';
+import { ledgerRows } from '../ledger/explain.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/read.ts';
 import type { Session } from '../postgres/session.ts';
@@ -61,13 +62,19 @@ async function outliveOldBackend(deps: RunnerDeps, session: Session, schema: str
   const began = deps.now().getTime();
   const table = ident(schema, 'lease');
   for (let attempt = 1; ; attempt += 1) {
-    const [row] = await session.rows<{ ours: boolean; free: boolean; busy: boolean }>(sql`SELECT
+    const statement = sql`SELECT
   EXISTS (SELECT FROM ${table} WHERE token = ${lease.token}::pg_catalog.uuid) AS ours,
   EXISTS (SELECT FROM (SELECT single FROM ${table} WHERE token = ${lease.token}::pg_catalog.uuid FOR UPDATE SKIP LOCKED) AS l) AS free,
   EXISTS (
     SELECT FROM pg_catalog.pg_stat_activity AS a
     WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.state <> 'idle'
-      AND pg_catalog.strpos(a.query, ${`/* pulse-migrate ${lease.token}`}) > 0) AS busy`);
+      AND pg_catalog.strpos(a.query, ${`/* pulse-migrate ${lease.token}`}) > 0) AS busy`;
+    const [row] = await ledgerRows<{ ours: boolean; free: boolean; busy: boolean }>(
+      session,
+      schema,
+      'looking at the run lease',
+      statement,
+    );
     if (row?.ours !== true) {
       throw new PulseError('lock-not-obtained', 'another run took over after the connection was lost', {
         hint: 'pulse-migrate status',

@@ -48,14 +48,6 @@ export async function runSteps(
 ): Promise<Done[]> {
   const done: Done[] = [];
   const blockers = blockerWatch(deps);
-  // Again and again: a cancel request that arrives between two statements is lost.
-  let stopCancelling = () => {};
-  const stopWork = () => {
-    const cancel = () => void held.lease.session().cancel();
-    cancel();
-    stopCancelling = deps.every(cancelEveryMs, cancel);
-  };
-  deps.signal.addEventListener('abort', stopWork);
   try {
     for (const [index, step] of steps.entries()) {
       deps.signal.throwIfAborted();
@@ -80,13 +72,9 @@ export async function runSteps(
   } catch (error) {
     throw error instanceof PulseError ? error.withResult({ done, unknown: unknownOf(error) }) : error;
   } finally {
-    deps.signal.removeEventListener('abort', stopWork);
-    stopCancelling();
     blockers.close();
   }
 }
-
-const cancelEveryMs = 250;
 
 /** A step that loses its connection this often may be what brings the server down. */
 const lossesPerStep = 2;

@@ -64,7 +64,13 @@ export interface Done {
 }
 
 /** The ledger row of a step. */
-export function entryOf(deps: RunnerDeps, step: Step, entry: string, outcome: Entry['outcome'] = 'done'): Entry {
+export function entryOf(
+  deps: RunnerDeps,
+  step: Step,
+  entry: string,
+  outcome: Entry['outcome'] = 'done',
+  lockWaitMs: number | null = null,
+): Entry {
   const effect = outcome !== 'done' ? 'none' : step.direction === 'up' ? 'applied' : 'reverted';
   return {
     entry,
@@ -80,7 +86,7 @@ export function entryOf(deps: RunnerDeps, step: Step, entry: string, outcome: En
     upSql: step.upSql,
     downSql: step.downSql,
     inTransaction: step.file.mode === 'transaction',
-    lockWaitMs: null,
+    lockWaitMs,
     actor: deps.actor,
     toolVersion: deps.toolVersion,
     details: step.details,

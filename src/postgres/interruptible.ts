@@ -1,5 +1,4 @@
-import type { Session } from '../postgres/session.ts';
-import type { Runtime } from './runtime.ts';
+import type { Session } from './session.ts';
 
 /** A cancel that reaches a backend between two statements is lost, so it is sent again and again, milliseconds. */
 const againMs = 250;
@@ -7,11 +6,18 @@ const againMs = 250;
 /** What a command still asks after the signal (a ROLLBACK, what is applied now) has this long, milliseconds. */
 const graceMs = 3000;
 
+/** What interrupts, and time. */
+export interface Interruption {
+  readonly signal: AbortSignal;
+  /** Calls `beat` again and again until the function it gives is called. */
+  readonly every: (milliseconds: number, beat: () => void) => () => void;
+}
+
 /**
  * The session, whose statements a signal cancels on the server, whatever they wait for. What the command makes of the
  * failure is its own; run() ends as interrupted.
  */
-export function interruptible(session: Session, { signal, every }: Pick<Runtime, 'signal' | 'every'>): Session {
+export function interruptible(session: Session, { signal, every }: Interruption): Session {
   let cancelling: Promise<void> | null = null;
   const cancel = (): Promise<void> => {
     cancelling ??= session.cancel().finally(() => {
@@ -22,7 +28,7 @@ export function interruptible(session: Session, { signal, every }: Pick<Runtime,
 
   const watched = async <Result>(send: () => Promise<Result>): Promise<Result> => {
     // A cancel under way would hit the next statement.
-    if (cancelling !== null) await cancelling;
+    while (cancelling !== null) await cancelling;
     let waitedMs = signal.aborted ? 0 : graceMs;
     let stop = () => {};
     const insist = () => {

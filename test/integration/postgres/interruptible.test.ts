@@ -1,5 +1,5 @@
 import { expect, onTestFinished } from 'vitest';
-import { interruptible } from '../../../src/cli/interruptible.ts';
+import { interruptible } from '../../../src/postgres/interruptible.ts';
 import { sql } from '../../../src/postgres/sql.ts';
 import { type Cut, startCuttingProxy } from '../../support/cutting-proxy.ts';
 import { type TestDatabase, test } from '../../support/database.ts';
