@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { FlagInput } from '../config/settings.ts';
+import { PulseError } from '../errors.ts';
 
 /** Flags that every command takes, before or after its name. Absent means not given: the configuration may say otherwise. */
 export interface GlobalFlags {
@@ -53,6 +54,7 @@ export function mergedFlags(command: Command): Flags {
 
 /** The global flags among all that was typed. */
 export function globalFlags(flags: Flags): GlobalFlags {
+  refuseEmpty(flags);
   const text = (key: string) => (typeof flags[key] === 'string' ? flags[key] : undefined);
   const settings = {
     config: text('config'),
@@ -74,4 +76,12 @@ export function globalFlags(flags: Flags): GlobalFlags {
     yes: flags['yes'] === true,
     settings: Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)),
   };
+}
+
+/** An empty value is a variable that was not set: to go on as if the flag had not been given would be another command. */
+function refuseEmpty(flags: Flags): void {
+  const empty = Object.entries(flags).find(([, value]) => typeof value === 'string' && value.trim() === '')?.[0];
+  if (empty === undefined) return;
+  const flag = `--${empty.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new PulseError('usage', `${flag} is empty`, { hint: `give ${flag} a value, or leave it out` });
 }

@@ -106,15 +106,22 @@ function stopAtBugs(controller: AbortController): () => void {
 
 async function ask(question: string, signal: AbortSignal): Promise<string> {
   const { createInterface } = await import('node:readline/promises');
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  // readline takes Ctrl-C for itself while it waits for a line.
-  lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  // Not as a terminal: raw mode would take Ctrl-C for itself and not come back after Ctrl-Z and fg.
+  const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
   try {
-    return await lines.question(question, { signal });
+    const ended = new Promise<never>((_resolve, reject) => lines.once('close', () => reject(noAnswer())));
+    return await Promise.race([lines.question(question, { signal }), ended]);
   } catch (error) {
     signal.throwIfAborted();
     throw error;
   } finally {
     lines.close();
   }
+}
+
+/** Ctrl-D: whoever was asked has gone. */
+function noAnswer(): PulseError {
+  return new PulseError('confirmation-needed', 'the question was not answered; nothing was changed', {
+    hint: 'answer it, or run the command with the flag that does: --backup DIR, --backup-done or --yes',
+  });
 }

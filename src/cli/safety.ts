@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Settings } from '../config/settings.ts';
+import type { Disagreement } from '../doctor/check.ts';
 import type { CheckResult } from '../doctor/checklist.ts';
 import { PulseError } from '../errors.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
@@ -57,9 +58,11 @@ export async function examine(invocation: Invocation, examined: Examined): Promi
       pending:
         examined.pending ??
         standings.flatMap(({ applied, migration }) => (applied === null && migration !== null ? [migration] : [])),
-      disagreements: standings.flatMap(({ version, name, state, migration }) =>
-        state === 'applied' || state === 'pending' ? [] : [{ version, name, state, file: migration?.up.path ?? null }],
-      ),
+      disagreements: standings.flatMap(({ version, name, state, migration, unfinished }): Disagreement[] => {
+        const file = migration?.up.path ?? null;
+        if (unfinished !== null) return [{ version, name, state: 'unfinished', file }];
+        return state === 'applied' || state === 'pending' ? [] : [{ version, name, state, file }];
+      }),
       ledgerSchema: settings.ledgerSchema,
       projectDirectory: invocation.runtime.cwd,
       freeSpaceCommand: settings.checks.freeSpaceCommand,

@@ -17,7 +17,7 @@ export interface Finding {
 export interface Disagreement {
   readonly version: string;
   readonly name: string;
-  readonly state: 'changed' | 'missing' | 'out-of-order';
+  readonly state: 'changed' | 'missing' | 'out-of-order' | 'unfinished';
   /** As shown to people; null when the file is missing. */
   readonly file: string | null;
 }

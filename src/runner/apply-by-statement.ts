@@ -195,7 +195,7 @@ async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop)
   const message: Message = { kind: 'sql', text, offset: statement.start };
   const cause = error instanceof StatementError ? explainFailure(error, step.file, message, []) : error;
   // Asked before anything else: names are still resolved as the statement resolved them.
-  const remains = bare ? await remainsOf(deps, step, text, error) : ['it was rolled back'];
+  const remains = bare ? await remainsOf(deps, step, text, error) : [`statement ${index + 1} was rolled back`];
   if (!interrupted && (!(cause instanceof PulseError) || cause.code === 'connection-lost')) return cause;
   await recordStop(deps, schema, step, interrupted ? 'interrupted' : 'failed', began, cause);
   const of = step.file.statements.length;

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import type { CheckResult } from '../../doctor/checklist.ts';
+import { PulseError } from '../../errors.ts';
+import type { LedgerState } from '../../ledger/ledger.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { openFolderIfThere, openSession, openSettings } from '../open.ts';
@@ -28,7 +30,11 @@ async function runDoctor(invocation: Invocation): Promise<Outcome> {
   const { session } = await openSession(invocation, settings);
   try {
     const { readLedger } = await import('../../ledger/read.ts');
-    const ledger = await readLedger(session, settings.ledgerSchema);
+    const ledger = await readLedger(session, settings.ledgerSchema).catch((error: unknown) => {
+      // The check of rights says which one is missing, and the others have answers all the same.
+      if (error instanceof PulseError && error.code === 'permission-denied') return emptyLedger(settings.ledgerSchema);
+      throw error;
+    });
     const checks = await examine(invocation, { session, settings, folder, ledger, pending: null, only: 'all' });
     // A check that a signal cut off is unknown, which is not the answer that was asked for.
     invocation.runtime.signal.throwIfAborted();
@@ -67,4 +73,8 @@ function renderDoctor(checks: readonly CheckResult[], style: Style, quiet: boole
       ? style.bad(`no-go: ${count(failures, 'check')} failed`)
       : style.good(`go${open > 0 ? `, with ${count(open, 'thing')} to look at` : ''}`);
   return `${[...lines, ...(quiet && failures === 0 ? [] : [verdict])].join('\n')}\n`;
+}
+
+function emptyLedger(schema: string): LedgerState {
+  return { schema, layout: 0, applied: [], unfinished: [] };
 }

@@ -12,7 +12,9 @@ export function registerHistory(program: Command, addAction: AddAction): void {
   const command = program
     .command('history')
     .summary('the append-only record')
-    .description('Shows every run ever recorded, also what was undone, failed or repaired. Oldest first.')
+    .description(
+      'Shows the record, oldest first: what was applied, undone, repaired, or stopped part of the way. What was rolled back leaves no row.',
+    )
     .option('--limit <n>', 'only the newest so many');
   examples(command, [
     ['pulse-migrate history', 'everything'],

@@ -1,6 +1,9 @@
 import type { Location, Problem, PulseError } from '../../errors.ts';
 import type { Style } from '../style.ts';
 
+/** More problems than fit on a screen hide the first of them. */
+const shownAtMost = 20;
+
 /** An error as a person reads it: where, what, the line with a caret, what the server said, what to type next. */
 export function renderError(error: PulseError, style: Style, columns: number): string {
   const { problems, location, server } = error;
@@ -20,7 +23,8 @@ export function renderError(error: PulseError, style: Style, columns: number): s
   }
   // One problem whose sentence is the error's own says it once.
   if (problems.length > 1 || (problems[0] !== undefined && problems[0].message !== error.message)) {
-    lines.push(...problems.flatMap((problem) => renderProblem(problem, style)));
+    lines.push(...problems.slice(0, shownAtMost).flatMap((problem) => renderProblem(problem, style)));
+    if (problems.length > shownAtMost) lines.push(`  … and ${problems.length - shownAtMost} more`);
   }
   for (const sentence of error.now) lines.push(`  ${sentence}`);
   lines.push(`  ${style.accent(style.symbols.pointer)} ${error.hint}`);

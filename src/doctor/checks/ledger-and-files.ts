@@ -29,6 +29,8 @@ function describe({ version, name, state, file }: Disagreement): string {
       return `${shown} was changed after it was applied`;
     case 'missing':
       return `${version}_${name} is applied, but its file is missing`;
+    case 'unfinished':
+      return `${shown} stopped part of the way`;
     case 'out-of-order':
       return `${shown} is pending, but older than a migration that is applied`;
   }
@@ -38,6 +40,8 @@ function cure({ state, version }: Disagreement): string {
   switch (state) {
     case 'changed':
       return `pulse-migrate diff ${version}`;
+    case 'unfinished':
+      return `finish it: run up (or down) again; or strike it from the record: pulse-migrate repair --forget ${version}`;
     case 'missing':
       return 'restore the file; pulse-migrate status shows all versions';
     case 'out-of-order':

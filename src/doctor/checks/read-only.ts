@@ -34,12 +34,15 @@ export const readOnly: Check = {
   },
 };
 
+/** Without it the cure is refused by what it cures. */
+const asWriter = 'SET default_transaction_read_only = off;';
+
 /** The statement that lifts the setting depends on where it was made (pg_settings.source). */
 function readOnlyByDefault({ source, role, database }: State): Finding {
   const cures: Readonly<Record<string, string>> = {
-    user: `ALTER ROLE ${quoteIdentifier(role)} RESET default_transaction_read_only;`,
-    database: `ALTER DATABASE ${quoteIdentifier(database)} RESET default_transaction_read_only;`,
-    'database user': `ALTER ROLE ${quoteIdentifier(role)} IN DATABASE ${quoteIdentifier(database)} RESET default_transaction_read_only;`,
+    user: `${asWriter} ALTER ROLE ${quoteIdentifier(role)} RESET default_transaction_read_only;`,
+    database: `${asWriter} ALTER DATABASE ${quoteIdentifier(database)} RESET default_transaction_read_only;`,
+    'database user': `${asWriter} ALTER ROLE ${quoteIdentifier(role)} IN DATABASE ${quoteIdentifier(database)} RESET default_transaction_read_only;`,
     client: 'take default_transaction_read_only out of PGOPTIONS or of options in the connection string',
   };
   return {
