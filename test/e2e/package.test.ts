@@ -64,7 +64,7 @@ describe('the packed package', () => {
       ),
     );
     const inside = new Set(
-      [...(program ?? '').matchAll(/^(?: {2})?(?:\/\/ |")\S*node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm)].map(
+      [...(program ?? '').matchAll(/^(?: {2})?(?:\/\/ |")[^"\n]*?node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm)].map(
         ([, name]) => name,
       ),
     );
