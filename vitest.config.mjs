@@ -26,6 +26,18 @@ export default defineConfig({
         },
       },
       {
+        ...withMendedDriver,
+        test: {
+          server: inlined,
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts', 'test/faults/support/summary-setup.ts'],
+          // A campaign's size is chosen from outside; a trial that waits for ever is ended by the deadlines within it.
+          testTimeout: 4 * 3600_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],

@@ -34,7 +34,7 @@ export async function confirmDown(
       'confirmation-needed',
       `this would undo ${count(planned.length, 'migration')} in database ${database}:\n${list}`,
       {
-        hint: `if that is meant: ${asTyped(invocation)} --i-know${settings.protected ? ` ${database}` : ''}`,
+        hint: `if that is meant: ${asTyped(invocation)} --i-know${settings.protected ? ` ${quoted(database)}` : ''}`,
         result,
       },
     );
@@ -44,7 +44,7 @@ export async function confirmDown(
       'confirmation-needed',
       `--i-know names database ${known}, but this is database ${database}; nothing was undone`,
       {
-        hint: `if this database is meant: --i-know ${database}`,
+        hint: `if this database is meant: --i-know ${quoted(database)}`,
         result,
       },
     );
@@ -54,7 +54,7 @@ export async function confirmDown(
       'confirmation-needed',
       `${settings.environment === null ? 'this environment' : `environment ${settings.environment}`} is protected: --i-know wants the name of the database; this would undo:\n${list}`,
       {
-        hint: `if that is meant: --i-know ${database}`,
+        hint: `if that is meant: --i-know ${quoted(database)}`,
         result,
       },
     );

@@ -29,11 +29,18 @@ const definitions: ReadonlyArray<readonly [flags: string, description: string]> 
   ['--lock-wait <duration>', 'how long to wait for another run, like 5m'],
   ['--lock-timeout <duration>', 'how long a statement waits for a lock in one try, like 1s'],
   ['--lock-retries <n>', 'how often to try again for a lock'],
+  ['--reconnect-wait <duration>', 'how long to wait for a server that went away, like 30s'],
 ];
 
 /** Adds the flags to the program, shown in help, and to a command, hidden there: the help lists them once, as global. */
 export function addGlobalFlags(command: Command, hidden: boolean): void {
   for (const [flags, description] of definitions) command.addOption(new Option(flags, description).hideHelp(hidden));
+}
+
+/** Whether a flag without a value stands on the command line, seen before it is parsed; what follows `--` are words. */
+export function isTyped(argv: readonly string[], flag: string): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end < 0 ? argv.length : end).includes(flag);
 }
 
 /**
@@ -55,6 +62,7 @@ export function mergedFlags(command: Command): Flags {
 /** The global flags among all that was typed. */
 export function globalFlags(flags: Flags): GlobalFlags {
   refuseEmpty(flags);
+  refuseContradiction(flags);
   const text = (key: string) => (typeof flags[key] === 'string' ? flags[key] : undefined);
   const settings = {
     config: text('config'),
@@ -65,6 +73,7 @@ export function globalFlags(flags: Flags): GlobalFlags {
     lockWait: text('lockWait'),
     lockTimeout: text('lockTimeout'),
     lockRetries: text('lockRetries'),
+    reconnectWait: text('reconnectWait'),
     skipCheck: Array.isArray(flags['skipCheck']) ? flags['skipCheck'].map(String) : undefined,
     backup: text('backup'),
   };
@@ -84,4 +93,12 @@ function refuseEmpty(flags: Flags): void {
   if (empty === undefined) return;
   const flag = `--${empty.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   throw new PulseError('usage', `${flag} is empty`, { hint: `give ${flag} a value, or leave it out` });
+}
+
+/** To take the one and let the other go would be a guess at which of the two was meant. */
+function refuseContradiction(flags: Flags): void {
+  if (flags['backup'] === undefined || flags['backupDone'] !== true) return;
+  throw new PulseError('usage', '--backup and --backup-done exclude each other', {
+    hint: 'give --backup DIR to take a backup now, or --backup-done if you have one',
+  });
 }

@@ -5,6 +5,7 @@ import type { Folder } from '../migrations/migration.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
 import { interruptible } from '../postgres/interruptible.ts';
 import type { Session } from '../postgres/session.ts';
+import { givenUpWhenSilent } from '../postgres/silence.ts';
 import type { RunnerDeps } from '../runner/step.ts';
 import { actorOf } from './actor.ts';
 import type { Invocation } from './cli.ts';
@@ -79,6 +80,12 @@ export async function openFolderIfThere(invocation: Invocation, settings: Settin
 export interface Opened {
   readonly session: Session;
   readonly parameters: ConnectionParameters;
+  readonly reconnectWaitMs: number | null;
+}
+
+/** A session that a signal interrupts and that does not wait for ever for a server that is gone. */
+function guarded(session: Session, runtime: Invocation['runtime']): Session {
+  return interruptible(givenUpWhenSilent(session, runtime), runtime);
 }
 
 /** Connects to the database of the settings; an embedded one is started when it does not run. */
@@ -92,7 +99,7 @@ export async function openSession(invocation: Invocation, settings: Settings): P
       onNotice: ({ severity, message }) => progress.emit({ type: 'server-notice', severity, message }),
     });
   const session = await orInterrupted(runtime.signal, begin, (late) => void late.close());
-  return { session: interruptible(session, runtime), parameters };
+  return { session: guarded(session, runtime), parameters, reconnectWaitMs: settings.reconnectWaitMs };
 }
 
 /** Waits for something that cannot be cancelled, but not longer than until a signal, behind which nothing is begun. */
@@ -119,7 +126,10 @@ async function orInterrupted<Value>(
 }
 
 /** What the runner needs, from the process as it is. */
-export async function runnerDeps(invocation: Invocation, { session, parameters }: Opened): Promise<RunnerDeps> {
+export async function runnerDeps(
+  invocation: Invocation,
+  { session, parameters, reconnectWaitMs }: Opened,
+): Promise<RunnerDeps> {
   const [{ toolVersion }, { connect }] = await Promise.all([import('../version.ts'), import('../postgres/connect.ts')]);
   const { runtime, progress } = invocation;
   return {
@@ -128,13 +138,21 @@ export async function runnerDeps(invocation: Invocation, { session, parameters }
     now: runtime.now,
     sleep: runtime.sleep,
     every: runtime.every,
-    connect: async () => interruptible(await connect(parameters), runtime),
+    connect: async (withinMs) => guarded(await connect(withinTime(parameters, withinMs)), runtime),
+    reconnectWaitMs,
     newId: runtime.newId,
     chance: runtime.chance,
     signal: runtime.signal,
     actor: await actorOf(runtime),
     toolVersion,
   };
+}
+
+/** A connect_timeout of 0 means for ever. */
+function withinTime(parameters: ConnectionParameters, milliseconds: number | undefined): ConnectionParameters {
+  if (milliseconds === undefined) return parameters;
+  const configured = parameters.connectTimeoutMs || milliseconds;
+  return { ...parameters, connectTimeoutMs: Math.min(configured, milliseconds) };
 }
 
 /** A whole number of at least 1 from a flag. */

@@ -15,7 +15,7 @@ import { registerRepair } from './commands/repair.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerUp } from './commands/up.ts';
 import { examples } from './examples.ts';
-import { addGlobalFlags } from './global-flags.ts';
+import { addGlobalFlags, isTyped } from './global-flags.ts';
 import type { Runtime } from './runtime.ts';
 
 const registrations = [
@@ -50,7 +50,7 @@ export function buildProgram(runtime: Runtime, addAction: AddAction): Command {
       // Usage errors are told by run(), in one form with all others.
       outputError: () => {},
       // What is left is the help, in place of a command that is missing; a program gets a document instead.
-      writeErr: (text) => (runtime.argv.includes('--json') ? undefined : runtime.stdout.write(text)),
+      writeErr: (text) => (isTyped(runtime.argv, '--json') ? undefined : runtime.stdout.write(text)),
       getOutHelpWidth: () => Math.min(runtime.stdout.columns, 100),
       getErrHelpWidth: () => Math.min(runtime.stdout.columns, 100),
     })

@@ -1,10 +1,10 @@
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { redactText, withoutSecrets } from '../config/redact.ts';
 import { catalogue, PulseError } from '../errors.ts';
 import { cleanTexts } from './clean.ts';
 import type { Invocation } from './cli.ts';
 import { type Envelope, failureEnvelope, serialize } from './envelope.ts';
-import { globalFlags, mergedFlags } from './global-flags.ts';
+import { globalFlags, isTyped, mergedFlags } from './global-flags.ts';
 import type { Outcome } from './outcome.ts';
 import { buildProgram } from './program.ts';
 import { type ProgressSink, progressSink } from './progress.ts';
@@ -18,13 +18,14 @@ import { styleFor } from './style.ts';
  */
 export async function run(runtime: Runtime): Promise<number> {
   // Parsing may fail, and how to tell that must be known before.
-  const wantsJson = runtime.argv.includes('--json');
-  const noColour = runtime.argv.includes('--no-color');
+  const wantsJson = isTyped(runtime.argv, '--json');
+  const noColour = isTyped(runtime.argv, '--no-color');
   const secrets = new Set<string>();
-  const state: { exitCode: number; command: string | null; progress: ProgressSink | null } = {
+  const state: { exitCode: number; command: string | null; progress: ProgressSink | null; help: string } = {
     exitCode: 0,
     command: null,
     progress: null,
+    help: 'pulse-migrate --help',
   };
   const clean = (text: string) => redactText(text, [...secrets]);
 
@@ -32,8 +33,10 @@ export async function run(runtime: Runtime): Promise<number> {
     command.action(async (...args: unknown[]) => {
       state.command = commandPath(command);
       const flags = mergedFlags(command);
-      const global = globalFlags(flags);
-      const progress = progressSink(runtime, { ...global, json: global.json || wantsJson });
+      const given = globalFlags(flags);
+      // Where another flag has taken --json for its value, the failure that follows is a document, and so is all else.
+      const global = { ...given, json: given.json || wantsJson };
+      const progress = progressSink(runtime, global);
       state.progress = progress;
       const invocation: Invocation = {
         runtime,
@@ -62,6 +65,13 @@ export async function run(runtime: Runtime): Promise<number> {
     });
   });
 
+  for (const command of allCommands(program)) {
+    command.exitOverride((error) => {
+      state.help = helpOf(command);
+      throw error;
+    });
+  }
+
   try {
     await program.parseAsync([...runtime.argv], { from: 'user' });
     return state.exitCode;
@@ -70,7 +80,7 @@ export async function run(runtime: Runtime): Promise<number> {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
     // Without a command the help was printed, which says more than an error would.
     if (isHelpInstead(thrown) && !wantsJson) return catalogue.usage.exitCode;
-    const error = asPulseError(thrown, runtime);
+    const error = asPulseError(thrown, runtime, state.help);
     const warnings = state.progress?.warnings ?? [];
     if (wantsJson) {
       runtime.stdout.write(
@@ -122,7 +132,16 @@ function commandPath(command: { name(): string; parent: { name(): string; parent
   return parent === null || parent.parent === null ? command.name() : `${parent.name()} ${command.name()}`;
 }
 
-function asPulseError(thrown: unknown, runtime: Runtime): PulseError {
+/** What to type to read about a command. */
+function helpOf(command: Command): string {
+  return command.parent === null ? 'pulse-migrate --help' : `pulse-migrate ${commandPath(command)} --help`;
+}
+
+function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)];
+}
+
+function asPulseError(thrown: unknown, runtime: Runtime, help: string): PulseError {
   if (runtime.signal.aborted && runtime.signal.reason instanceof PulseError) {
     // What the command knows about its state goes with the interruption.
     return thrown instanceof PulseError && (thrown.result !== undefined || thrown.now.length > 0)
@@ -130,12 +149,12 @@ function asPulseError(thrown: unknown, runtime: Runtime): PulseError {
       : runtime.signal.reason;
   }
   if (thrown instanceof PulseError) return thrown;
-  if (isHelpInstead(thrown)) return new PulseError('usage', 'no command is named');
+  if (isHelpInstead(thrown)) return new PulseError('usage', 'no command is named', { hint: help });
   if (thrown instanceof CommanderError) {
     const [message, ...rest] = thrown.message.replace(/^error: /, '').split('\n');
     const suggestion = rest.join(' ').match(/Did you mean (.+)\?/)?.[1];
     return new PulseError('usage', message ?? 'the command line is not understood', {
-      ...(suggestion !== undefined && { hint: `did you mean ${suggestion}? All commands: pulse-migrate --help` }),
+      hint: suggestion === undefined ? help : `did you mean ${suggestion}? All of them: ${help}`,
     });
   }
   return bugFrom(thrown);

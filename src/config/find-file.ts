@@ -1,8 +1,7 @@
 /** Finds the configuration file: in the current folder or by name, data only, never code, never a folder above. */
-import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
 import { basename, extname, join, resolve } from 'node:path';
 import { type Problem, PulseError } from '../errors.ts';
+import { assertRegularFile, NotAFile } from '../regular-file.ts';
 import { type FileNode, parseFile } from './file-node.ts';
 import { shownPath } from './shown-path.ts';
 
@@ -18,13 +17,6 @@ const packageKey = 'pulse-migrate';
 const ownNames = ['.pulsemigraterc', '.pulsemigraterc.json', '.pulsemigraterc.yaml', '.pulsemigraterc.yml'];
 const codeFormats = new Set(['.js', '.cjs', '.mjs', '.jsx', '.ts', '.cts', '.mts', '.tsx']);
 
-const unreadable = (shown: string, why: string, cause: unknown): PulseError =>
-  new PulseError('config-invalid', `${shown} cannot be read: ${why}`, {
-    hint: `check that the file exists and that you may read it: ls -l ${shown}`,
-    location: { file: shown },
-    cause,
-  });
-
 function errorCode(error: unknown): string | null {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 }
@@ -32,27 +24,54 @@ function errorCode(error: unknown): string | null {
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   EACCES: 'permission denied',
-  EISDIR: 'it is a directory',
+  ENXIO: 'it is a socket',
+  ENOTDIR: 'a part of its path is not a directory',
+  ELOOP: 'its links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
 };
+
+async function assertReadable(path: string, shown: string): Promise<void> {
+  try {
+    await assertRegularFile(path);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === null) throw error;
+    const isOther = error instanceof NotAFile;
+    const why = isOther ? `it is ${error.kind}, not a file` : (reasons[code] ?? code);
+    throw new PulseError('config-invalid', `${shown} cannot be read: ${why}`, {
+      hint: isOther
+        ? 'write the configuration into a file and name that one'
+        : `check that the file exists and that you may read it: ls -l ${shown}`,
+      location: { file: shown },
+      cause: error,
+    });
+  }
+}
 
 /** The names that are there. cosmiconfig passes over a file it may not read, and the command would run with defaults. */
 async function ownFilesIn(directory: string): Promise<string[]> {
   const present: string[] = [];
   for (const name of ownNames) {
     try {
-      await access(join(directory, name), constants.R_OK);
-      if (!(await stat(join(directory, name))).isFile()) throw unreadable(name, 'it is not a file', null);
+      await assertReadable(join(directory, name), name);
       present.push(name);
     } catch (error) {
-      if (error instanceof PulseError) throw error;
-      if (errorCode(error) !== 'ENOENT')
-        throw unreadable(name, reasons[errorCode(error) ?? ''] ?? String(errorCode(error)), error);
+      if (!(error instanceof PulseError && errorCode(error.cause) === 'ENOENT')) throw error;
     }
   }
   return present;
 }
 
-async function explorer(shownFor: (path: string) => string) {
+/** A package.json that cannot be read is not ours to judge. */
+async function packageFilesIn(directory: string): Promise<string[]> {
+  const name = 'package.json';
+  return assertRegularFile(join(directory, name)).then(
+    () => [name],
+    () => [],
+  );
+}
+
+async function explorer(searchPlaces: string[], shownFor: (path: string) => string) {
   const { Explorer } = await import('cosmiconfig/dist/Explorer.js');
   const read = async (path: string, text: string) => {
     const content = text.replace(/^\uFEFF/, '');
@@ -67,7 +86,7 @@ async function explorer(shownFor: (path: string) => string) {
   return new Explorer({
     moduleName: packageKey,
     packageProp: packageKey,
-    searchPlaces: [...ownNames, 'package.json'],
+    searchPlaces,
     ignoreEmptySearchPlaces: false,
     searchStrategy: 'none',
     cache: false,
@@ -97,26 +116,21 @@ export async function findConfigurationFile(cwd: string, given: string | null): 
       },
     );
   }
+  if (given !== null) await assertReadable(resolve(cwd, given), given);
   const present = given === null ? await ownFilesIn(cwd) : [];
   if (present.length > 1) {
     throw new PulseError('config-invalid', `there are two configuration files: ${present.join(' and ')}`, {
       hint: `keep one of them, or name the one to use: --config ${present[0]}`,
     });
   }
-  const finder = await explorer(shownFor);
-  try {
-    const found = given === null ? await finder.search(cwd) : await finder.load(resolve(cwd, given));
-    if (found === null) {
-      if (given === null) return null;
-      throw new PulseError('config-invalid', `${given} has no key "${packageKey}"`, {
-        hint: `add the key "${packageKey}" to it, or name another file with --config`,
-      });
-    }
-    const parsed = isParsed(found.config) ? found.config : { root: null, problems: [] };
-    return { path: found.filepath, shown: shownFor(found.filepath), root: parsed.root, problems: parsed.problems };
-  } catch (error) {
-    const reason = reasons[errorCode(error) ?? ''];
-    if (given !== null && reason !== undefined) throw unreadable(given, reason, error);
-    throw error;
+  const finder = await explorer([...present, ...(await packageFilesIn(cwd))], shownFor);
+  const found = given === null ? await finder.search(cwd) : await finder.load(resolve(cwd, given));
+  if (found === null) {
+    if (given === null) return null;
+    throw new PulseError('config-invalid', `${given} has no key "${packageKey}"`, {
+      hint: `add the key "${packageKey}" to it, or name another file with --config`,
+    });
   }
+  const parsed = isParsed(found.config) ? found.config : { root: null, problems: [] };
+  return { path: found.filepath, shown: shownFor(found.filepath), root: parsed.root, problems: parsed.problems };
 }

@@ -156,6 +156,7 @@ export async function loadSettings(flags: FlagInput, around: Surroundings): Prom
     environment,
     protected: layers.value(keys.protected, false),
     lockWaitMs: layers.value(keys.lockWait, 300_000),
+    reconnectWaitMs: layers.value(keys.reconnectWait, null),
     lock: { timeoutMs: layers.value(keys.lockTimeout, 1_000), retries: layers.value(keys.lockRetries, 30) },
     // --backup DIR asks for a backup now, whatever the policy of the file.
     backup: {

@@ -107,6 +107,14 @@ export const keys = {
     flag: { name: '--lock-retries', input: 'lockRetries' },
     read: readCount,
   }),
+  reconnectWait: key('reconnectWait', {
+    type: 'duration',
+    default: '30s, and 3s for a server that has fallen silent',
+    description: 'how long to wait for the server after the connection was lost',
+    variable: 'PULSE_RECONNECT_WAIT',
+    flag: { name: '--reconnect-wait', input: 'reconnectWait' },
+    read: readDuration,
+  }),
   protected: key('protected', {
     type: '`true` or `false`',
     default: 'false',

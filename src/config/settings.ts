@@ -23,6 +23,8 @@ export interface Settings {
   readonly protected: boolean;
   /** How long to wait for another run, milliseconds. */
   readonly lockWaitMs: number;
+  /** How long a server that went away is waited for, milliseconds; null: as long as it makes sense. */
+  readonly reconnectWaitMs: number | null;
   /** How long a statement waits for a lock in one try (milliseconds), and how often a file is tried again. */
   readonly lock: { readonly timeoutMs: number; readonly retries: number };
   readonly backup: {
@@ -55,6 +57,7 @@ export interface FlagInput {
   readonly lockWait?: string;
   readonly lockTimeout?: string;
   readonly lockRetries?: string;
+  readonly reconnectWait?: string;
   readonly skipCheck?: readonly string[];
   readonly backup?: string;
 }

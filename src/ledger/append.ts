@@ -40,12 +40,19 @@ export function openGuard(schema: string, entry: string, token: string, promised
 VALUES (${entry}, ${promised ? entry : null}, (SELECT token FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE))`;
 }
 
-/** Keeps the promise: moves the guard's row into the ledger. Fails when the guard is gone, as after a ROLLBACK in the file. */
+/**
+ * Keeps the promise: the ledger takes the guard's row, and the guard gives it up only once the ledger has it, so that a
+ * row which a trigger swallows makes the COMMIT fail. Fails when the guard is gone, as after a ROLLBACK in the file.
+ */
 export function closeGuard(schema: string, entry: Entry): Sql {
-  return sql`WITH promise AS (
-  DELETE FROM ${ident(schema, 'guard')} WHERE entry = ${entry.entry}::pg_catalog.uuid RETURNING entry
+  const guard = ident(schema, 'guard');
+  const promised = sql`(SELECT entry FROM ${guard} WHERE entry = ${entry.entry}::pg_catalog.uuid)`;
+  return sql`WITH kept AS (
+  ${insertEntry(schema, entry, promised, 'transaction')}, entry
+), given_up AS (
+  DELETE FROM ${guard} AS g USING kept WHERE g.entry = kept.entry RETURNING g.entry
 )
-${insertEntry(schema, entry, sql`(SELECT entry FROM promise)`, 'transaction')}`;
+SELECT kept.duration_ms, kept.finished_at FROM kept JOIN given_up ON given_up.entry = kept.entry`;
 }
 
 /** A row without a guard, for what is not a run of a file in a transaction of its own. */

@@ -1,6 +1,7 @@
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { StatementError } from '../postgres/errors.ts';
+import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
 import { explainLedgerStatement } from './explain.ts';
@@ -65,7 +66,7 @@ export async function installLedger(deps: InstallDeps, wanted: Installation): Pr
 type Outcome = 'done' | 'busy' | { readonly relation: string };
 
 async function installOnce(session: Session, { schema, toolVersion }: Installation, from: number): Promise<Outcome> {
-  await session.run('BEGIN');
+  await session.run(boundedBegin());
   try {
     const outcome = await obstacle(session, schema, from);
     if (outcome !== null) {

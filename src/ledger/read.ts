@@ -180,6 +180,22 @@ function unfinishedMigration(row: UnfinishedRow): UnfinishedMigration {
   };
 }
 
+/** Which of these entries the record holds; a database without a ledger holds none. */
+export async function recordedEntries(
+  session: Session,
+  schema: string,
+  entries: readonly string[],
+): Promise<ReadonlySet<string>> {
+  try {
+    const rows = await session.rows<{ entry: string }>(sql`SELECT l.entry::pg_catalog.text AS entry
+FROM ${ident(schema, 'ledger')} AS l JOIN pg_catalog.unnest(${entries}) AS e(entry) ON l.entry = e.entry::pg_catalog.uuid`);
+    return new Set(rows.map(({ entry }) => entry));
+  } catch (error) {
+    if (isAbsent(error)) return new Set();
+    throw explainLedgerStatement(error, schema, reading(schema));
+  }
+}
+
 /** The SQL of both directions as it was applied. */
 export interface RecordedSql {
   readonly up: string | null;

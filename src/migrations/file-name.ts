@@ -1,4 +1,5 @@
 import type { Direction } from '../events.ts';
+import { holdsControls } from '../visible.ts';
 
 /** What a file's name says: a migration, a near miss with its cure, an SQL file of another kind, or nothing of ours. */
 export type FileName =
@@ -61,6 +62,13 @@ const nearMisses: readonly {
 
 /** Reads a file name. Nothing that ends in `.sql` is passed over: it is a migration, a problem or reported as another file. */
 export function readFileName(fileName: string): FileName {
+  if (holdsControls(fileName) && /\.sql$/i.test(fileName)) {
+    return {
+      kind: 'problem',
+      message: 'the name holds a control character, such as a tab or the end of a line',
+      hint: 'rename it to VERSION_NAME.up.sql or VERSION_NAME.down.sql, without that character',
+    };
+  }
   const [, version, name, direction] = migrationName.exec(fileName) ?? [];
   if (version !== undefined && name !== undefined && (direction === 'up' || direction === 'down')) {
     return { kind: 'migration', version, name, direction };

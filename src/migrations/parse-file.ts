@@ -13,6 +13,7 @@ import type {
   TextRange,
 } from './migration.ts';
 import { locate } from './position.ts';
+import { refusedStatements } from './refused-statements.ts';
 import { splitStatements } from './splitter.ts';
 import { controlInNoTransactionFile, readTransactionControl } from './transaction-control.ts';
 import { type TransactionConflict, transactionConflicts } from './transaction-rules.ts';
@@ -72,7 +73,7 @@ export function parseMigrationText(text: string, source: FileSource): ParsedFile
     split.problems.length === 0
       ? readTransaction(text, statements, directives.noTransaction, source)
       : { mode: 'transaction' as const, modes: null, ownTransaction: [], problems: [] };
-  found.push(...transaction.problems);
+  found.push(...transaction.problems, ...refusedStatements(text, statements));
   // Each one shown costs a walk through the text to count its lines.
   const shown = found.sort((a, b) => a.offset - b.offset).slice(0, mostProblems);
   return {

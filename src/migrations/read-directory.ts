@@ -1,8 +1,11 @@
+import { isUtf8 } from 'node:buffer';
 import type { Dirent } from 'node:fs';
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { type Problem, PulseError } from '../errors.ts';
 import type { Direction } from '../events.ts';
+import { readRegularFile } from '../regular-file.ts';
+import { visible } from '../visible.ts';
 import { readFileName } from './file-name.ts';
 import type { FolderOptions, FolderWarning } from './migration.ts';
 
@@ -39,14 +42,29 @@ const readFailures: Readonly<Record<string, string>> = {
   ENOENT: 'it went away while the folder was read; run the command again',
 };
 
+/** A name in a folder, and what has it. */
+interface Entry {
+  /** Bytes that are not UTF-8 are written as \xe9. */
+  readonly name: string;
+  readonly isUtf8: boolean;
+  readonly dirent: Dirent<Buffer>;
+}
+
+function entryOf(dirent: Dirent<Buffer>): Entry {
+  if (isUtf8(dirent.name)) return { name: dirent.name.toString('utf8'), isUtf8: true, dirent };
+  const escaped = (letter: string) => `\\x${letter.charCodeAt(0).toString(16)}`;
+  return { name: dirent.name.toString('latin1').replaceAll(/[\x80-\xff]/g, escaped), isUtf8: false, dirent };
+}
+
 /**
  * Lists a folder.
  * @throws {PulseError} `folder-invalid` when it is missing, is no folder, or cannot be read.
  */
-async function listDirectory(directory: string, shown: string): Promise<readonly Dirent[]> {
+async function listDirectory(directory: string, shown: string): Promise<readonly Entry[]> {
   try {
-    const entries = await readdir(directory, { withFileTypes: true });
-    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    // As bytes: a name that is not UTF-8 would be read as one that is not there.
+    const entries = await readdir(directory, { withFileTypes: true, encoding: 'buffer' });
+    return entries.map(entryOf).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
     const code = errorCode(error);
     if (code === 'ENOENT') {
@@ -115,9 +133,14 @@ interface ReadEntry {
   readonly warning?: FolderWarning;
 }
 
-async function readEntry(entry: Dirent, place: Place): Promise<ReadEntry> {
+const notUtf8: [message: string, hint: string] = [
+  'the name of the file is not UTF-8',
+  'rename it with letters a-z, digits and underscores',
+];
+
+async function readEntry(entry: Entry, place: Place): Promise<ReadEntry> {
   const name = readFileName(entry.name);
-  const path = `${place.shown.replace(/\/$/, '')}/${entry.name}`;
+  const path = `${place.shown.replace(/\/$/, '')}/${visible(entry.name)}`;
   const refused = (message: string, hint: string) => ({ problem: { message, hint, location: { file: path } } });
   if (name.kind === 'not-sql') return {};
   if (name.kind === 'other-sql') {
@@ -129,14 +152,14 @@ async function readEntry(entry: Dirent, place: Place): Promise<ReadEntry> {
       },
     };
   }
-  if (name.kind === 'problem') return refused(name.message, name.hint);
+  if (name.kind === 'problem') return entry.isUtf8 ? refused(name.message, name.hint) : refused(...notUtf8);
   const absolute = join(place.directory, entry.name);
   const { version, direction } = name;
   const file = { fileName: entry.name, path, version, number: BigInt(version), name: name.name, direction };
-  const obstacle = await obstacleToReading(entry, absolute, place);
+  const obstacle = entry.isUtf8 ? await obstacleToReading(entry.dirent, absolute, place) : notUtf8;
   if (obstacle) return { file: { ...file, bytes: null }, ...refused(...obstacle) };
   try {
-    return { file: { ...file, bytes: await readFile(absolute) } };
+    return { file: { ...file, bytes: await readRegularFile(absolute) } };
   } catch (error) {
     const code = errorCode(error);
     const hint = readFailures[code] ?? 'check the file and run the command again';
@@ -146,7 +169,7 @@ async function readEntry(entry: Dirent, place: Place): Promise<ReadEntry> {
 
 /** Why an entry named like a migration is not to be opened: reading a named pipe would wait for ever, a link may lead anywhere. */
 async function obstacleToReading(
-  entry: Dirent,
+  entry: Dirent<Buffer>,
   absolute: string,
   { root }: Place,
 ): Promise<[message: string, hint: string] | null> {

@@ -34,8 +34,10 @@ interface Reading {
   leading: boolean;
   /** Parentheses open: a semicolon inside them belongs to CREATE RULE … DO (a; b). */
   depth: number;
-  /** Inside BEGIN ATOMIC … END. */
-  body: boolean;
+  /** How many BEGIN ATOMIC … END this is inside of: the grammar, though not the server, lets one hold another. */
+  bodies: number;
+  /** The first words at the beginning of the present statement of a body. */
+  inner: string[];
   /** The last token: a word in upper case, `;`, or empty for anything else. */
   previous: string;
   copiesFromClient: boolean;
@@ -48,7 +50,8 @@ function nothingRead(): Reading {
     keywords: [],
     leading: true,
     depth: 0,
-    body: false,
+    bodies: 0,
+    inner: [],
     previous: '',
     copiesFromClient: false,
   };
@@ -98,15 +101,23 @@ function readStructure(reading: Reading, word: string, isCopy: boolean): boolean
   if (isCopy) {
     // The grammar takes STDOUT here as well, and means the same by it.
     if (reading.previous === 'FROM' && (word === 'STDIN' || word === 'STDOUT')) reading.copiesFromClient = true;
-  } else if (reading.body) {
+  } else if (reading.bodies > 0) {
+    if (reading.previous === ';') reading.inner = [];
+    if (reading.inner.length < mostKeywords) reading.inner.push(word);
     // Each statement of a body ends in a semicolon, so the END of the body follows one (or the body is empty); that of
     // a CASE, and a column called "end", never do. COMMIT's other name END is not allowed inside.
-    if (word === 'END' && reading.previous === ';') reading.body = false;
-  } else if (word === 'ATOMIC' && reading.previous === 'BEGIN' && createsRoutine(reading.keywords)) {
-    reading.body = true;
-    return true;
+    if (word === 'END' && reading.previous === ';') reading.bodies--;
+    else return beginsBody(reading, word, reading.inner);
+  } else {
+    return beginsBody(reading, word, reading.keywords);
   }
   return false;
+}
+
+function beginsBody(reading: Reading, word: string, keywords: readonly string[]): boolean {
+  if (word !== 'ATOMIC' || reading.previous !== 'BEGIN' || !createsRoutine(keywords)) return false;
+  reading.bodies++;
+  return true;
 }
 
 /** Cuts SQL text into its top-level statements by the server's lexical rules. Time is linear in the text's length. */
@@ -161,7 +172,7 @@ export function splitStatements(text: string): SplitText {
       if (isDirectiveComment(text, lexer.start)) directiveComments.push({ start: lexer.start, end: lexer.end });
     } else if (kind === 'backslash') {
       readBackslash();
-    } else if (kind !== 'semicolon' || reading.depth > 0 || reading.body) {
+    } else if (kind !== 'semicolon' || reading.depth > 0 || reading.bodies > 0) {
       readToken(reading, text, lexer);
     } else if (reading.copiesFromClient) {
       finishCopy(lexer.end);

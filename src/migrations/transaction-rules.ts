@@ -4,7 +4,8 @@ import { isOn, parenthesisedOptions, statementTokens } from './statement-tokens.
 /**
  * What PostgreSQL refuses inside a transaction block, told from the text alone (PreventInTransactionBlock in the
  * server's sources, versions 15 to 18). What only the catalog can tell stays with the server: REINDEX and CLUSTER of
- * a partitioned table, and CALL or DO of code that commits; `-- pulse: no-transaction` serves those as well.
+ * a partitioned table (`-- pulse: no-transaction` serves them as well), and CALL or DO of code that commits, which is
+ * told with what to write instead.
  */
 type Rule = (tokens: readonly string[]) => string | null;
 

@@ -1,9 +1,11 @@
-import type { Socket } from 'node:net';
+import type { NetConnectOpts, Socket } from 'node:net';
 import { PulseError } from '../errors.ts';
 import { requestCancel } from './cancel.ts';
 import type { ConnectionParameters, HostParameters } from './connection-parameters.ts';
 import { openWire, type Wire } from './driver.ts';
 import { StatementError, serverReport } from './errors.ts';
+import { quoteIdentifier } from './identifiers.ts';
+import { ping } from './ping.ts';
 import type { ServerNotice, Session } from './session.ts';
 import { type Attempt, connectionAttempts, nextAttempt, type OpenedSocket, openSocket } from './socket.ts';
 import { explainSocketFailure, TimedOut } from './socket-failure.ts';
@@ -77,6 +79,7 @@ async function openSession(
     const pooled = Number(facts?.['pid']) !== wire.backend()?.pid;
     if (pooled) await refuseStatementPooling(wire, attempt, parameters);
     return sessionOf(wire, {
+      socket,
       attempt,
       parameters,
       encrypted,
@@ -152,7 +155,7 @@ function refusal(error: unknown, host: HostParameters, parameters: ConnectionPar
   if (error.sqlstate === '42501') {
     return new PulseError('permission-denied', `${where}: ${error.message}`, {
       ...details,
-      hint: `GRANT CONNECT ON DATABASE "${parameters.database}" TO "${parameters.user}";`,
+      hint: `GRANT CONNECT ON DATABASE ${quoteIdentifier(parameters.database)} TO ${quoteIdentifier(parameters.user)};`,
     });
   }
   return new PulseError('connection-failed', `${where}: ${error.message}`, details);
@@ -175,12 +178,20 @@ function target(host: HostParameters, parameters: ConnectionParameters): string 
 }
 
 interface SessionFacts {
+  readonly socket: Socket;
   readonly attempt: Attempt;
   readonly parameters: ConnectionParameters;
   readonly encrypted: boolean;
   readonly pooled: boolean;
   readonly serverVersion: number;
   readonly serverVersionText: string;
+}
+
+/** The very address the session is connected to: after a failover the name may belong to another server already. */
+function peerOf({ socket, attempt: { host } }: SessionFacts): NetConnectOpts {
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress === undefined || remotePort === undefined) return { path: `${host.host}/.s.PGSQL.${host.port}` };
+  return { host: remoteAddress, port: remotePort };
 }
 
 function sessionOf(wire: Wire, facts: SessionFacts): Session {
@@ -199,6 +210,9 @@ function sessionOf(wire: Wire, facts: SessionFacts): Session {
     },
     copyIn: (statement, data) => wire.copyIn(statement, data),
     cancel: () => requestCancel(facts.attempt, facts.parameters, wire.backend()),
+    bytesHeard: () => facts.socket.bytesRead,
+    answers: (milliseconds) => ping(peerOf(facts), milliseconds),
+    abandon: (reason) => wire.abandon(reason),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -11,6 +11,8 @@ export interface Wire {
   /** Sends one message of the simple protocol; the rows of its last statement that returned any. */
   send(text: string): Promise<Record<string, unknown>[]>;
   copyIn(statement: string, data: string): Promise<void>;
+  /** Destroys the socket; what is under way fails with this reason. */
+  abandon(reason: PulseError): void;
   /** Ends the session; the socket is gone afterwards. */
   end(): Promise<void>;
   /** From BackendKeyData; null before the first message. The secret is what a cancel request needs. */
@@ -41,7 +43,8 @@ export function openWire(
   let handedOut = false;
   let asked = false;
   let backend: BackendKey | null = null;
-  const lost = lossOf(socket);
+  let given: PulseError | null = null;
+  const lost = lossOf(socket, () => given);
 
   const driver = postgres({
     host: host.host,
@@ -86,7 +89,8 @@ export function openWire(
       backend ??= (result as { state?: BackendKey }).state ?? null;
       return result;
     } catch (error) {
-      throw translate(error, (pending as { completed?: number }).completed ?? 0);
+      // The driver names the same loss in words of its own.
+      throw given ?? translate(error, (pending as { completed?: number }).completed ?? 0);
     }
   };
 
@@ -111,8 +115,12 @@ export function openWire(
       try {
         await Promise.race([done, lost]);
       } catch (error) {
-        throw translate(error);
+        throw given ?? translate(error);
       }
+    },
+    abandon: (reason) => {
+      given = reason;
+      socket.destroy();
     },
     end: async () => {
       await Promise.race([driver.end({ timeout: 1 }), lost]).catch(() => {});
@@ -124,11 +132,13 @@ export function openWire(
 }
 
 /** Rejects when the socket closes: after a loss the driver may leave a query pending for ever (measured). */
-function lossOf(socket: Socket): Promise<never> {
+function lossOf(socket: Socket, reason: () => PulseError | null): Promise<never> {
   const lost = new Promise<never>((_resolve, reject) => {
     socket.once('close', () => {
       // The driver hears of the close as well and may have the server's own last words (57P01): let it speak first.
-      setImmediate(() => reject(new PulseError('connection-lost', 'the connection to the server was lost')));
+      setImmediate(() =>
+        reject(reason() ?? new PulseError('connection-lost', 'the connection to the server was lost')),
+      );
     });
   });
   lost.catch(() => {});

@@ -1,3 +1,4 @@
+import { aroundStatements } from './around-statements.ts';
 import type { Session } from './session.ts';
 
 /** A cancel that reaches a backend between two statements is lost, so it is sent again and again, milliseconds. */
@@ -48,12 +49,5 @@ export function interruptible(session: Session, { signal, every }: Interruption)
     }
   };
 
-  return {
-    ...session,
-    rows: <Row extends object>(statement: Parameters<Session['rows']>[0]) =>
-      watched(() => session.rows<Row>(statement)),
-    run: (text) => watched(() => session.run(text)),
-    copyIn: (statement, data) => watched(() => session.copyIn(statement, data)),
-    cancel,
-  };
+  return { ...aroundStatements(session, watched), cancel };
 }

@@ -1,3 +1,4 @@
+import type { PulseError } from '../errors.ts';
 import type { Sql } from './sql.ts';
 
 /** A NOTICE or WARNING of the server. */
@@ -30,6 +31,12 @@ export interface Session extends AsyncDisposable {
   copyIn(statement: string, data: string): Promise<void>;
   /** Asks the server, over a second connection, to cancel what this backend is doing. Never throws. */
   cancel(): Promise<void>;
+  /** Bytes that came from the server so far. */
+  bytesHeard(): number;
+  /** Whether the address of this session answers a question on a connection of its own within so many milliseconds. */
+  answers(milliseconds: number): Promise<boolean>;
+  /** Gives the session up at once: the statement under way fails with this reason. */
+  abandon(reason: PulseError): void;
   /** Ends the session in good order. Never throws, also when the connection is gone already. */
   close(): Promise<void>;
 }

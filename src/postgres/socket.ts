@@ -20,7 +20,7 @@ export interface OpenedSocket {
 }
 
 /** SSLRequest (manual, "Message Formats"): its length and its code. */
-const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+export const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 /** libpq: encryption means nothing on a Unix socket, whatever sslmode says. */
 const isUnixSocket = ({ host, hostaddr }: HostParameters) => hostaddr === null && host.startsWith('/');

@@ -1,9 +1,10 @@
 /** libpq's TLS settings as Node's options: which files count, what is verified, what is sent. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { type ConnectionOptions, checkServerIdentity, type SecureVersion } from 'node:tls';
 import { PulseError } from '../errors.ts';
+import { NotAFile, readRegularFile } from '../regular-file.ts';
 import type { ConnectionParameters, HostParameters } from './connection-parameters.ts';
 
 /** Where systems keep the authorities they trust: Debian, Red Hat, SUSE, Alpine and macOS. */
@@ -20,11 +21,12 @@ const failed = (message: string, hint: string, cause?: unknown) =>
 /** The text of a file, or null where there is none. */
 async function readIfThere(path: string, parameter: string): Promise<Buffer | null> {
   try {
-    return await readFile(path);
+    return await readRegularFile(path);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : null;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw failed(`${path} (${parameter}) cannot be read: ${String(code)}`, `run: ls -l ${path}`, error);
+    const why = error instanceof NotAFile ? `it is ${error.kind}` : String(code);
+    throw failed(`${path} (${parameter}) cannot be read: ${why}`, `run: ls -l ${path}`, error);
   }
 }
 

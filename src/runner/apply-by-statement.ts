@@ -8,19 +8,20 @@ import { locationAt } from '../migrations/parse-file.ts';
 import { cannotRunInTransaction } from '../migrations/transaction-rules.ts';
 import { StatementError } from '../postgres/errors.ts';
 import { raw, sql } from '../postgres/sql.ts';
-import { explainFailure, isLockFailure } from './failure.ts';
-import { lockLease, underLease } from './fence.ts';
+import { explainFailure, isCancelled, isLockFailure } from './failure.ts';
+import { underLease } from './fence.ts';
 import { leftBehind } from './in-doubt.ts';
-import { refuseMissingIndex } from './in-doubt-index.ts';
 import type { EarlierRun } from './in-doubt-ruling.ts';
 import { readBareStatement, setsTheSession } from './in-doubt-statement.ts';
-import { leaseLost } from './lease-lost.ts';
+import { isLeaseLost, leaseLost } from './lease-lost.ts';
 import type { TryForLock } from './lock-retry.ts';
 import type { Message } from './messages.ts';
+import { readAsSent } from './read-as-sent.ts';
 import { refuseEdited, statementText } from './resume.ts';
 import { runBare } from './run-bare.ts';
-import { fileSettings, freshSession, ownRoleForNow, pooledOpening } from './session-state.ts';
-import { type Attempt, type Done, entryOf, type Run, type RunnerDeps, type Step } from './step.ts';
+import { runInOwnTransaction, setsLockTimeout } from './run-in-own-transaction.ts';
+import { fileSettings, freshSession, ownRoleForNow } from './session-state.ts';
+import { type Done, entryOf, type Run, type RunnerDeps, type Step, type StepRun } from './step.ts';
 
 /**
  * Runs a file without a transaction around it, statement by statement. Each statement that can have a transaction of
@@ -30,7 +31,7 @@ import { type Attempt, type Done, entryOf, type Run, type RunnerDeps, type Step 
  */
 export async function applyByStatement(
   deps: RunnerDeps,
-  run: Run,
+  run: StepRun,
   step: Step,
   unfinished: UnfinishedMigration | null,
   tryForLock: TryForLock,
@@ -39,7 +40,8 @@ export async function applyByStatement(
   const { schema } = run;
   const statements = step.file.statements;
   refuseEdited(step, unfinished);
-  const entry = unfinished?.entry ?? deps.newId();
+  if (session.pooled) refuseSettings(step);
+  const entry = unfinished?.entry ?? run.entry;
   let finished = unfinished?.finished.length ?? 0;
   await freshSession(session);
   const began = await serverTime(deps);
@@ -109,27 +111,48 @@ ${markStatement(lease.schema, { ...mark, state }, lease.token)}`;
     const rows = await ledgerRows(session, lease.schema, `noting a statement of ${step.file.path}`, marked);
     if (rows.length === 0) throw leaseLost();
   };
-  if (cannotRunInTransaction(text, statement) !== null) {
-    const place = { version: step.version, statement: mark.statement, statements: mark.statements };
-    await tryForLock(async ({ lockTimeoutMs, onBackend }) => {
+  const place = { version: step.version, statement: mark.statement, statements: mark.statements };
+  const outside = () =>
+    tryForLock(async ({ lockTimeoutMs, onBackend }) => {
       onBackend(session.backendPid);
       // CONCURRENTLY is made to wait without anybody queueing behind it.
       const limit = /\bconcurrently\b/i.test(text) ? (step.file.directives.lockTimeoutMs ?? 0) : lockTimeoutMs;
-      if (!session.pooled && !setsLockTimeout(step)) await session.run(`SET lock_timeout = ${limit}`);
+      if (!session.pooled) {
+        const waits = setsLockTimeout(step) ? '' : `; SET lock_timeout = ${limit}`;
+        await session.run(readAsSent('SET') + waits);
+      }
       await explained(step, statement, text, () => runBare(deps, { text, place, earlier, lease, note }));
     });
-    return;
+  if (cannotRunInTransaction(text, statement) !== null) return outside();
+  try {
+    await tryForLock(async (attempt) => {
+      await explained(step, statement, text, () =>
+        runInOwnTransaction(deps, lease, step, { statement, text, attempt, note }),
+      );
+    });
+  } catch (error) {
+    if (!isOfPartitionedTable(error, statement)) throw error;
+    await outside();
   }
-  await tryForLock(async (attempt) => {
-    await explained(step, statement, text, () =>
-      runInOwnTransaction(deps, lease, step, { statement, text, attempt, note }),
-    );
-  });
 }
 
-/** A file without a transaction may set the limit itself; then it means it. */
-function setsLockTimeout(step: Step): boolean {
-  return /\bset\s+(?:session\s+|local\s+)?lock_timeout\b/i.test(step.file.text);
+/** REINDEX and CLUSTER of a partitioned table cannot run in a transaction, which their text does not tell. */
+function isOfPartitionedTable(error: unknown, { keywords: [first] }: Statement): boolean {
+  return error instanceof StatementError && error.sqlstate === '25001' && (first === 'REINDEX' || first === 'CLUSTER');
+}
+
+/** A setting would not be there for the statement it is meant for, and be there for another client instead. */
+function refuseSettings({ file }: Step): void {
+  const set = file.statements.find(({ start, end }) => setsTheSession(file.text.slice(start, end)));
+  if (set === undefined) return;
+  throw new PulseError(
+    'pooler-refused',
+    'a setting for the whole session in a file without a transaction: behind a connection pooler each of its statements may run in another session',
+    {
+      hint: `take it out of ${file.path} (names can be written with their schema, and directives set timeouts), or connect to the server itself`,
+      location: locationAt(file.path, file.text, set.start),
+    },
+  );
 }
 
 /** A lock that was not obtained is told in the form that `retryOnLock` knows; everything else goes on as it is. */
@@ -139,42 +162,6 @@ async function explained(step: Step, statement: Statement, text: string, work: (
   } catch (error) {
     if (!(error instanceof StatementError) || !isLockFailure(error)) throw error;
     throw explainFailure(error, step.file, { kind: 'sql', text, offset: statement.start }, []);
-  }
-}
-
-interface OwnTransaction {
-  readonly statement: Statement;
-  readonly text: string;
-  readonly attempt: Attempt;
-  readonly note: (state: 'started' | 'finished') => Promise<void>;
-}
-
-/** A statement, and the mark that it is done, in one transaction under the lease. */
-async function runInOwnTransaction(
-  { session }: RunnerDeps,
-  lease: Run,
-  step: Step,
-  { statement, text, attempt, note }: OwnTransaction,
-): Promise<void> {
-  await session.run('BEGIN');
-  try {
-    attempt.onBackend(await lockLease(session, lease));
-    const settings = fileSettings(
-      session.pooled ? step.file.directives : { ...step.file.directives, statementTimeoutMs: null },
-      'SET LOCAL',
-      setsLockTimeout(step) ? null : attempt.lockTimeoutMs,
-    );
-    const opening = pooledOpening(session) + settings;
-    if (opening !== '') await session.run(opening);
-    await (statement.copyData === null
-      ? session.run(text)
-      : session.copyIn(text, step.file.text.slice(statement.copyData.start, statement.copyData.end)));
-    if (statement.keywords[0] === 'CREATE') await refuseMissingIndex(session, readBareStatement(text));
-    await note('finished');
-    await session.run('COMMIT');
-  } catch (error) {
-    await session.run('ROLLBACK').catch(() => {});
-    throw error;
   }
 }
 
@@ -197,8 +184,11 @@ async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop)
   // Asked before anything else: names are still resolved as the statement resolved them.
   const remains = bare ? await remainsOf(deps, step, text, error) : [`statement ${index + 1} was rolled back`];
   if (!interrupted && (!(cause instanceof PulseError) || cause.code === 'connection-lost')) return cause;
-  await recordStop(deps, schema, step, interrupted ? 'interrupted' : 'failed', began, cause);
   const of = step.file.statements.length;
+  // The file is the other run's now: whatever is recorded or said of the rest of it is that one's to say.
+  if (isLeaseLost(cause))
+    return cause.withResult(undefined, [`${step.file.path}: ${finished} of ${of} statements were done by then`]);
+  await recordStop(deps, schema, step, interrupted ? 'interrupted' : 'failed', began, cause);
   const failed = `statement ${index + 1} of ${of} ${interrupted ? 'was interrupted' : 'failed'}`;
   const now = [
     finished === 0
@@ -213,9 +203,10 @@ async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop)
   if (!(cause instanceof PulseError)) return cause;
   // A refusal of our own came before the statement, or after one that the server had skipped; it has its own hint.
   const refused = error instanceof PulseError;
+  const isOwnHint = refused || (error instanceof StatementError && isCancelled(error));
   const code = finished === 0 && (refused || !bare) ? cause.code : 'migration-partial';
   return new PulseError(code, cause.message, {
-    hint: refused
+    hint: isOwnHint
       ? cause.hint
       : `correct the rest of ${step.file.path} and run the command again; what is done is not repeated`,
     now,

@@ -25,6 +25,9 @@ export interface BlockerWatch {
 
 const lookEveryMs = 20;
 
+/** Nobody waits for a connection that only looks, milliseconds. */
+const besideMs = 5000;
+
 /** A second session is opened at the first `watch`; where that fails, nobody is ever seen. */
 export function blockerWatch(deps: Pick<RunnerDeps, 'connect' | 'every'>): BlockerWatch {
   let eyes: Promise<Session | null> | null = null;
@@ -34,7 +37,7 @@ export function blockerWatch(deps: Pick<RunnerDeps, 'connect' | 'every'>): Block
     watch: (backendPid) => {
       stop();
       last = [];
-      eyes ??= deps.connect().catch(() => null);
+      eyes ??= deps.connect(besideMs).catch(() => null);
       let looking = false;
       stop = deps.every(lookEveryMs, () => {
         if (looking) return;

@@ -5,9 +5,10 @@ import type { Folder } from '../migrations/migration.ts';
 import { parseRecordedFile } from '../migrations/parse-file.ts';
 import { compare, type Standing } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
+import { type ConfirmedStep, withoutLost } from './lost-steps.ts';
 import { nameOf, planDown, type Reach } from './plan.ts';
-import { doneBefore, type HeldRun, runSteps, type UnknownStep, unknownOf, withLease } from './run.ts';
-import type { Done, RunnerDeps, Step } from './step.ts';
+import { type HeldRun, runSteps, toldBy, withLease } from './run.ts';
+import type { Done, NamedStep, RunnerDeps, Step } from './step.ts';
 
 export interface DownInput {
   /** Null when the folder is not there: then everything comes from the ledger. */
@@ -25,7 +26,9 @@ export interface DownResult {
   /** How many migrations are still applied. */
   readonly applied: number;
   /** Only after a connection was lost for good: whether it is undone cannot be said. */
-  readonly unknown?: readonly UnknownStep[];
+  readonly unknown?: readonly NamedStep[];
+  /** Only where a failover has lost what this run had done. */
+  readonly lost?: readonly ConfirmedStep[];
 }
 
 /**
@@ -37,8 +40,14 @@ export async function down(deps: RunnerDeps, input: DownInput): Promise<DownResu
   const foreseen = await downSteps(deps, input, before);
   if (foreseen.length === 0) return { reverted: [], applied: before.applied.length };
   const details = await input.confirm(foreseen, before);
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, (held) =>
-    downUnderLease(deps, held, input, { foreseen, details }),
+  return withLease(
+    deps,
+    { schema: input.schema, waitMs: input.lockWaitMs },
+    (held) => downUnderLease(deps, held, input, { foreseen, details }),
+    (result, lost) => {
+      const reverted = withoutLost(result.reverted, 'down', lost);
+      return { reverted, applied: result.applied + result.reverted.length - reverted.length, lost };
+    },
   );
 }
 
@@ -65,14 +74,11 @@ export async function downUnderLease(
     return { reverted, applied: ledger.applied.length - reverted.length };
   } catch (error) {
     if (!(error instanceof PulseError)) throw error;
-    const reverted = doneBefore(error);
-    const unknown = unknownOf(error);
-    const applied = ledger.applied.length - reverted.length - unknown.length;
+    const { done: reverted, unknown, lost, ledger: now } = toldBy(error);
+    const applied = now?.applied.length ?? ledger.applied.length - reverted.length - unknown.length;
     const run = reverted.length === 0 ? 'this run reverted nothing' : `this run reverted ${reverted.length}`;
-    throw error.withResult({ reverted, applied, ...(unknown.length > 0 && { unknown }) }, [
-      ...error.now,
-      `applied now: ${applied} (${run})`,
-    ]);
+    const told = { ...(unknown.length > 0 && { unknown }), ...(lost.length > 0 && { lost }) };
+    throw error.withResult({ reverted, applied, ...told }, [...error.now, `applied now: ${applied} (${run})`]);
   }
 }
 

@@ -36,6 +36,11 @@ export function isLockFailure(error: StatementError): boolean {
   return lockCodes.has(error.sqlstate);
 }
 
+/** query_canceled: whether an operator or a time limit ended the statement, and nothing need be wrong with it. */
+export function isCancelled(error: StatementError): boolean {
+  return error.sqlstate === '57014';
+}
+
 function locationOf(error: StatementError, file: MigrationFile, message: Message) {
   const offset =
     error.position === undefined
@@ -55,21 +60,29 @@ function statementOffset(error: StatementError, file: MigrationFile, message: Me
   return sent[error.completed]?.start ?? null;
 }
 
+/** A function that commits fails in a file without a transaction as well: there the journal's mark is in its transaction. */
+const withoutEnd =
+  'take the COMMIT or ROLLBACK out; work that needs several transactions goes into several migrations, or into several statements of one with "-- pulse: no-transaction" at its top';
+
 function specialCase(error: StatementError): { message: string; hint: string } | null {
-  if (error.constraint === guardConstraint) {
+  // With a context it comes out of a function, which may give its errors any name it likes.
+  if (error.constraint === guardConstraint && error.context === undefined) {
     return {
       message: 'the file ends the transaction it runs in (a COMMIT that no keyword at top level shows)',
-      hint: 'take the COMMIT out, or run the file without a transaction: put "-- pulse: no-transaction" at its top',
+      hint: withoutEnd,
     };
   }
   if (error.sqlstate === '2D000') {
     return {
       message: `the file tries to end the transaction it runs in: ${error.message}`,
-      hint: 'take the COMMIT or ROLLBACK out, or run the file without a transaction: put "-- pulse: no-transaction" at its top',
+      hint: withoutEnd,
     };
   }
   return null;
 }
+
+/** Duplicate column, schema, relation, object, function. */
+const duplicateCodes = new Set(['42701', '42P06', '42P07', '42710', '42723']);
 
 function hintFor(error: StatementError, file: MigrationFile): string {
   if (lockCodes.has(error.sqlstate))
@@ -77,7 +90,11 @@ function hintFor(error: StatementError, file: MigrationFile): string {
   if (error.sqlstate === '25001') {
     return `this statement cannot run in a transaction: put "-- pulse: no-transaction" at the top of ${file.path}`;
   }
+  if (isCancelled(error))
+    return `if its time was over, give it more: "-- pulse: statement-timeout 10min" at the top of ${file.path}; if somebody cancelled it, run the command again`;
   if (error.sqlstate === '42501')
     return 'grant the right to the migrating role, or connect as another: pulse-migrate doctor';
+  if (duplicateCodes.has(error.sqlstate))
+    return `if a down forgot to drop it, drop it now and in the down file; if all of ${file.path} is there already: pulse-migrate baseline --plan VERSION; else correct the file, and run the command again`;
   return `correct ${file.path} and run the command again`;
 }

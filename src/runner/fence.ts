@@ -1,4 +1,5 @@
 import { ledgerRows } from '../ledger/explain.ts';
+import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, sql } from '../postgres/sql.ts';
 import { leaseLost } from './lease-lost.ts';
@@ -33,7 +34,7 @@ SELECT pg_catalog.set_config('session_authorization', pg_catalog.current_setting
 
 /** Work in one transaction of its own under the lease: all of it, or nothing. Throws what `lockLease` and `work` throw. */
 export async function underLease<Result>(session: Session, run: Run, work: () => Promise<Result>): Promise<Result> {
-  await session.run('BEGIN');
+  await session.run(boundedBegin());
   try {
     await lockLease(session, run);
     const result = await work();

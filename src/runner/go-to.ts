@@ -3,10 +3,11 @@ import type { LedgerState } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/read.ts';
 import { compare } from './compare.ts';
 import { type DownInput, type DownResult, downSteps, downUnderLease } from './down.ts';
+import { withoutLost } from './lost-steps.ts';
 import { meansEverything, planUp, type Reach, targetIndex } from './plan.ts';
-import { withLease } from './run.ts';
+import { type HeldRun, toldBy, withLease } from './run.ts';
 import type { RunnerDeps, Step } from './step.ts';
-import { pendingIn, type UpInput, type UpResult, upUnderLease } from './up.ts';
+import { pendingIn, takeBackUps, type UpInput, type UpResult, upUnderLease } from './up.ts';
 
 export type GoToInput = Omit<UpInput, 'rules'> &
   Pick<DownInput, 'confirm'> & { readonly to: string; readonly allowOutOfOrder: boolean };
@@ -65,7 +66,7 @@ async function thereAndBack(
 
   const confirmed = foreseen.length === 0 ? {} : await input.confirm(foreseen, before);
   const prepared = pending.length === 0 ? {} : await input.prepare(pending, between);
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
+  const work = async (held: HeldRun): Promise<GoToResult> => {
     const { reverted } = await downUnderLease(deps, held, downInput, { foreseen, details: confirmed });
     const ledger = await readLedger(held.lease.session(), input.schema);
     if (upInput === null) return { reverted, applied: [], pending: pendingIn(input.folder, ledger) };
@@ -73,8 +74,16 @@ async function thereAndBack(
       return { reverted, ...(await upUnderLease(deps, { ...held, ledger }, upInput, prepared)) };
     } catch (error) {
       if (!(error instanceof PulseError) || reverted.length === 0) throw error;
-      const names = reverted.map(({ version, name }) => `${version}_${name}`).join(', ');
-      throw error.withResult({ reverted, ...Object(error.result) }, [`undone before: ${names}`, ...error.now]);
+      const kept = withoutLost(reverted, 'down', toldBy(error).lost);
+      const names = kept.map(({ version, name }) => `${version}_${name}`).join(', ');
+      throw error.withResult({ reverted: kept, ...Object(error.result) }, [
+        ...(kept.length > 0 ? [`undone before: ${names}`] : []),
+        ...error.now,
+      ]);
     }
-  });
+  };
+  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, work, (result, lost) => ({
+    ...takeBackUps(result, lost),
+    reverted: withoutLost(result.reverted, 'down', lost),
+  }));
 }

@@ -14,8 +14,10 @@ export interface Lease {
   session(): Session;
   /** Goes on in another session, after the first was lost; that one is closed with the lease. */
   moveTo(session: Session): Promise<void>;
-  /** Gives the lease back. Never throws: a lease whose backend is gone frees itself. */
-  release(): Promise<void>;
+  /** Gives the lease back; false when the server did not say so. Never throws: a lease whose backend is gone frees itself. */
+  release(): Promise<boolean>;
+  /** The same in another session, once the held one is gone. */
+  releaseIn(session: Session): Promise<boolean>;
 }
 
 export interface LeaseRequest {
@@ -32,10 +34,13 @@ export interface LeaseDeps {
   readonly now: () => Date;
   readonly sleep: (milliseconds: number) => Promise<void>;
   /** Opens a second session, for the heartbeat of a run that outlives a third of its lease. */
-  readonly connect: () => Promise<Session>;
+  readonly connect: (withinMs?: number) => Promise<Session>;
   /** Calls `beat` again and again until the function it gives is called. */
   readonly every: (milliseconds: number, beat: () => void) => () => void;
 }
+
+/** A heartbeat that cannot connect within this time is tried again at the next beat, milliseconds. */
+const besideMs = 5000;
 
 /** Between two looks at a lease that somebody else holds. */
 const pollMs = 200;
@@ -71,9 +76,9 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
 }
 
 function heldLease(deps: LeaseDeps, request: LeaseRequest): Lease {
-  const stopBeating = startHeartbeat(deps, request);
   const first = deps.session;
   let held = first;
+  const stopBeating = startHeartbeat(deps, request, () => held);
   const leave = async () => {
     if (held !== first) await held.close();
   };
@@ -88,9 +93,11 @@ WHERE token = ${request.token}::pg_catalog.uuid`);
     },
     release: async () => {
       stopBeating();
-      await release(held, request);
+      const released = await release(held, request);
       await leave();
+      return released;
     },
+    releaseIn: (session) => release(session, request),
   };
 }
 
@@ -134,19 +141,24 @@ function untilExpiry(): Sql {
 /**
  * Renews the lease from a session of its own, since the run's own may be busy for hours. A short run never opens it.
  * What fails here is not told: the run's own statements are fenced, and the row lock and the running statement protect
- * the lease as well.
+ * the lease as well. Where it can see that the run's own backend is gone (a firewall forgot the connection, and the
+ * server its client), the run is told, which would wait for an answer for ever.
  */
-function startHeartbeat(deps: LeaseDeps, { schema, token }: LeaseRequest): () => void {
+function startHeartbeat(deps: LeaseDeps, { schema, token }: LeaseRequest, held: () => Session): () => void {
   const lease = ident(schema, 'lease');
   let heart: Promise<Session | null> | null = null;
   const stop = deps.every(leaseMs / 3, () => {
-    heart ??= deps.connect().catch(() => null);
+    heart ??= deps.connect(besideMs).catch(() => null);
+    const own = held();
     void heart
-      .then((session) =>
+      .then(async (session) => {
+        if (session === null) return;
         // A row that is locked belongs to an open transaction of the run, which is life enough.
-        session?.rows(sql`UPDATE ${lease} SET expires_at = ${untilExpiry()}
-WHERE single IN (SELECT single FROM ${lease} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE SKIP LOCKED)`),
-      )
+        const [row] = await session.rows<{ gone: boolean }>(sql`UPDATE ${lease} SET expires_at = ${untilExpiry()}
+WHERE single IN (SELECT single FROM ${lease} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE SKIP LOCKED);
+SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = ${own.backendPid}) AS gone`);
+        if (row?.gone === true && !own.pooled) own.abandon(connectionGone());
+      })
       .catch(() => {
         void heart?.then((session) => session?.close());
         heart = null;
@@ -159,10 +171,17 @@ WHERE single IN (SELECT single FROM ${lease} WHERE token = ${token}::pg_catalog.
   };
 }
 
-async function release(session: Session, { schema, token }: LeaseRequest): Promise<void> {
-  await session
+function connectionGone(): PulseError {
+  return new PulseError('connection-lost', 'the server has ended the session, and word of it did not come through');
+}
+
+async function release(session: Session, { schema, token }: LeaseRequest): Promise<boolean> {
+  return session
     .rows(
       sql`UPDATE ${ident(schema, 'lease')} SET token = NULL, holder = NULL, backend_pid = NULL, expires_at = NULL WHERE token = ${token}`,
     )
-    .catch(() => {});
+    .then(
+      () => true,
+      () => false,
+    );
 }

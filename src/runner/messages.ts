@@ -1,30 +1,40 @@
-import type { MigrationFile } from '../migrations/migration.ts';
+import type { MigrationFile, Statement } from '../migrations/migration.ts';
 
 /**
  * One thing to send. `offset` is where its text begins in the file (UTF-16), so that a position the server names can
- * be shown in the file.
+ * be shown in the file. `last` is set where the message ends with a statement whose success says too little.
  */
 export type Message =
-  | { readonly kind: 'sql'; readonly text: string; readonly offset: number }
+  | { readonly kind: 'sql'; readonly text: string; readonly offset: number; readonly last?: Statement }
   | { readonly kind: 'copy'; readonly text: string; readonly offset: number; readonly rows: string };
 
 /** What the line behind COPY data holds. */
 const endOfData = '\\.';
 
+/** Over an INVALID index of that name the server does nothing and reports success (measured). */
+function mayBeSkipped(statement: Statement): boolean {
+  return /^CREATE (UNIQUE )?INDEX IF NOT EXISTS\b/.test(statement.keywords.join(' '));
+}
+
 /**
  * A file as the messages it is sent in: one for the whole file, or, where it holds COPY data, one for each part
- * between, since data travels by a protocol of its own. BEGIN and COMMIT of the file are blanked, not cut out, so
- * that positions stay what they are.
+ * between, since data travels by a protocol of its own; a CREATE INDEX IF NOT EXISTS ends its message too. BEGIN and
+ * COMMIT of the file are blanked, not cut out, so that positions stay what they are.
  */
 export function messagesOf(file: MigrationFile): Message[] {
   const text = blank(file);
   const messages: Message[] = [];
   let from = 0;
-  const addSql = (to: number) => {
+  const addSql = (to: number, last?: Statement) => {
     const part = text.slice(from, to);
-    if (part.trim() !== '') messages.push({ kind: 'sql', text: part, offset: from });
+    if (part.trim() !== '') messages.push({ kind: 'sql', text: part, offset: from, ...(last && { last }) });
   };
-  for (const statement of file.statements) {
+  for (const [index, statement] of file.statements.entries()) {
+    if (mayBeSkipped(statement)) {
+      const end = file.statements[index + 1]?.start ?? text.length;
+      addSql(end, statement);
+      from = end;
+    }
     if (statement.copyData === null) continue;
     addSql(statement.start);
     const { start, end } = statement.copyData;

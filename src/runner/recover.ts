@@ -3,24 +3,45 @@ import { ledgerRows } from '../ledger/explain.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/read.ts';
 import type { Session } from '../postgres/session.ts';
+import { fellSilent } from '../postgres/silence.ts';
 import { ident, sql } from '../postgres/sql.ts';
 import type { Lease } from './lease.ts';
+import { type Confirmed, refuseLost } from './lost-steps.ts';
 import type { RunnerDeps } from './step.ts';
 
-/** How long a server may stay away before the run gives up, milliseconds: a restart or a failover fits in. */
-const patienceMs = 30_000;
+/**
+ * How long a server may stay away before the run gives up, unless the configuration says, milliseconds: a restart fits
+ * in. One that fell silent was asked in vain before, and an operator who waits for nothing is told soon.
+ */
+const patienceMs = { afterClose: 30_000, afterSilence: 3000 } as const;
+
+/** The least time for an attempt to connect, milliseconds. */
+const attemptMs = 1000;
 
 /** How long the end of the old backend is waited for, milliseconds: the server itself may have to notice the loss. */
 const oldBackendMs = 20_000;
 
+/** A run as it has to be known to go on elsewhere. */
+export interface InterruptedRun {
+  readonly schema: string;
+  readonly lease: Lease;
+  readonly confirmed: Confirmed;
+}
+
 /**
  * After a lost connection: a new session, opened once the server answers again, and used only when the old one has
  * provably ended, so that what the ledger says then is final. The run's lease moves with it.
- * @throws {PulseError} `connection-lost` when the server stays away, `lock-not-obtained` when another run took over.
+ * @throws {PulseError} `connection-lost` when the server stays away, or is one that lost what the run has done;
+ * `lock-not-obtained` when another run took over.
  */
-export async function recover(deps: RunnerDeps, schema: string, lease: Lease, loss: PulseError): Promise<LedgerState> {
+export async function recover(deps: RunnerDeps, run: InterruptedRun, loss: PulseError): Promise<LedgerState> {
+  const { schema, lease, confirmed } = run;
   const session = await reconnect(deps, loss);
   try {
+    await refuseLost(session, schema, confirmed).catch(async (error: unknown) => {
+      await lease.releaseIn(session);
+      throw error;
+    });
     await outliveOldBackend(deps, session, schema, lease);
     const ledger = await readLedger(session, schema);
     await lease.moveTo(session);
@@ -31,25 +52,65 @@ export async function recover(deps: RunnerDeps, schema: string, lease: Lease, lo
   }
 }
 
+/**
+ * When the connection went with the last words of a run, all of whose steps were confirmed: whether the server that
+ * answers next has them all, and the lease given back there. A server that stays away proves nothing against them.
+ * @throws {PulseError} `connection-lost` when it has lost what the run has done.
+ */
+export async function makeSure(deps: RunnerDeps, { schema, lease, confirmed }: InterruptedRun): Promise<void> {
+  const loss = new PulseError('connection-lost', 'the connection was lost as the run ended; all of it was committed');
+  let session: Session;
+  try {
+    session = await reconnect(deps, loss);
+  } catch (error) {
+    if (!(error instanceof PulseError)) throw error;
+    deps.emit({ type: 'warning', message: [error.message, ...error.now].join('; '), hint: 'pulse-migrate status' });
+    return;
+  }
+  try {
+    await refuseLost(session, schema, confirmed);
+  } finally {
+    await lease.releaseIn(session);
+    await session.close();
+  }
+}
+
 async function reconnect(deps: RunnerDeps, loss: PulseError): Promise<Session> {
   const began = deps.now().getTime();
+  const limitMs = deps.reconnectWaitMs ?? (fellSilent(loss) ? patienceMs.afterSilence : patienceMs.afterClose);
   for (let attempt = 1; ; attempt += 1) {
+    const leftMs = limitMs - (deps.now().getTime() - began);
     try {
-      return await deps.connect();
+      const session = await deps.connect(Math.max(attemptMs, leftMs));
+      await refuseStandby(session);
+      return session;
     } catch (error) {
       const waitedMs = deps.now().getTime() - began;
-      if (!(error instanceof PulseError) || waitedMs >= patienceMs) throw gone(loss, error);
-      deps.emit({ type: 'reconnecting', waitedMs, limitMs: patienceMs, reason: error.message });
-      await deps.sleep(Math.min(2000, 100 * 2 ** attempt));
+      if (!(error instanceof PulseError) || waitedMs >= limitMs) throw gone(loss, error, limitMs);
+      deps.emit({ type: 'reconnecting', waitedMs, limitMs, reason: error.message });
+      await deps.sleep(Math.min(2000, 100 * 2 ** attempt, limitMs - waitedMs));
     }
   }
 }
 
-function gone(loss: PulseError, error: unknown): PulseError {
+/** A standby is not there yet: it may be promoted in a moment, and until then may not have replayed what it has. */
+async function refuseStandby(session: Session): Promise<void> {
+  const [row] = await session
+    .rows<{ standby: boolean }>({ text: 'SELECT pg_catalog.pg_is_in_recovery() AS standby' })
+    .catch(async (error: unknown) => {
+      await session.close();
+      throw error;
+    });
+  if (row?.standby !== true) return;
+  await session.close();
+  throw new PulseError('read-only-server', `${session.target} is a standby`);
+}
+
+function gone(loss: PulseError, error: unknown, limitMs: number): PulseError {
   const reason = error instanceof Error ? error.message : String(error);
   return new PulseError('connection-lost', loss.message, {
     hint: loss.hint,
-    now: [...loss.now, `the server did not answer again within ${patienceMs / 1000} s: ${reason}`],
+    now: [...loss.now, `the server did not answer again within ${limitMs / 1000} s: ${reason}`],
     cause: loss,
   });
 }
@@ -76,9 +137,11 @@ async function outliveOldBackend(deps: RunnerDeps, session: Session, schema: str
       statement,
     );
     if (row?.ours !== true) {
-      throw new PulseError('lock-not-obtained', 'another run took over after the connection was lost', {
-        hint: 'pulse-migrate status',
-      });
+      throw new PulseError(
+        'lock-not-obtained',
+        'another run took over after the connection was lost, or the server that answers now never knew of this one',
+        { hint: 'pulse-migrate status', result: { ledger: await readLedger(session, schema) } },
+      );
     }
     if (row.free && !row.busy) return;
     // The server may not know yet that its client is gone. Only our own backend is ended, and only where its pid is sure.

@@ -1,21 +1,24 @@
 import { PulseError } from '../errors.ts';
 import { installLedger } from '../ledger/install.ts';
-import type { LedgerState } from '../ledger/ledger.ts';
-import { readLedger } from '../ledger/read.ts';
+import type { LedgerState, UnfinishedMigration } from '../ledger/ledger.ts';
+import { readLedger, recordedEntries } from '../ledger/read.ts';
 import { applyByStatement } from './apply-by-statement.ts';
 import { applyInTransaction } from './apply-in-transaction.ts';
 import { blockerWatch } from './blockers.ts';
 import { type Lease, takeLease } from './lease.ts';
 import { retryOnLock, type TryForLock } from './lock-retry.ts';
 import type { LockPatience } from './lock-schedule.ts';
-import { recover } from './recover.ts';
-import type { Done, RunnerDeps, Step } from './step.ts';
+import { type Confirmed, type ConfirmedStep, withoutLost } from './lost-steps.ts';
+import { makeSure, recover } from './recover.ts';
+import type { Done, NamedStep, RunnerDeps, Step } from './step.ts';
 
 /** What a run works with once it holds the lease. */
 export interface HeldRun {
   readonly lease: Lease;
   /** As it was read under the lease. */
   readonly ledger: LedgerState;
+  /** Grows with each step, over all the halves of a run. */
+  readonly confirmed: Confirmed;
 }
 
 /**
@@ -26,15 +29,30 @@ export async function withLease<Result>(
   deps: RunnerDeps,
   options: { readonly schema: string; readonly waitMs: number },
   work: (held: HeldRun) => Promise<Result>,
+  takeBack: TakeBack<Result> = (result) => result,
 ): Promise<Result> {
   await installLedger(deps, { ...options, toolVersion: deps.toolVersion });
   const lease = await takeLease(deps, { ...options, token: deps.newId(), actor: deps.actor });
+  const confirmed: Confirmed = new Map();
+  let result: Result;
   try {
-    return await work({ lease, ledger: await readLedger(deps.session, options.schema) });
-  } finally {
+    result = await work({ lease, ledger: await readLedger(deps.session, options.schema), confirmed });
+  } catch (error) {
     await lease.release();
+    throw error;
+  }
+  const released = await lease.release();
+  if (released || confirmed.size === 0) return result;
+  try {
+    await makeSure(deps, { schema: options.schema, lease, confirmed });
+    return result;
+  } catch (error) {
+    throw error instanceof PulseError ? error.withResult(takeBack(result, toldBy(error).lost)) : error;
   }
 }
+
+/** A result without steps that turned out to be lost. */
+type TakeBack<Result> = (result: Result, lost: readonly ConfirmedStep[]) => Result;
 
 /**
  * Runs steps one after another and stops at the first that fails. A failure carries what was done before it
@@ -53,27 +71,29 @@ export async function runSteps(
       deps.signal.throwIfAborted();
       const shared = { version: step.version, name: step.name, direction: step.direction, index, total: steps.length };
       deps.emit({ type: 'migration-started', ...shared });
-      const result = await runSurely(deps, held, step, (ledger) => {
+      const result = await runSurely(deps, held, step, (ledger, entry) => {
         const now = { ...deps, session: held.lease.session() };
-        const run = { schema: ledger.schema, token: held.lease.token };
+        const run = { schema: ledger.schema, token: held.lease.token, entry };
         const tryForLock: TryForLock = (work) => retryOnLock(deps, blockers, step, patience, work);
         if (step.file.mode === 'transaction') {
           return tryForLock((attempt) => applyInTransaction(now, run, step, attempt));
         }
-        const unfinished = ledger.unfinished.find(
-          (row) => row.number === step.number && row.direction === step.direction,
-        );
-        return applyByStatement(now, run, step, unfinished ?? null, tryForLock);
+        return applyByStatement(now, run, step, unfinishedOf(ledger, step), tryForLock);
       });
       done.push(result);
       deps.emit({ type: 'migration-finished', ...shared, durationMs: result.durationMs });
     }
     return done;
   } catch (error) {
-    throw error instanceof PulseError ? error.withResult({ done, unknown: unknownOf(error) }) : error;
+    throw error instanceof PulseError ? error.withResult(await tellOf(error, held, steps, done)) : error;
   } finally {
     blockers.close();
   }
+}
+
+function unfinishedOf(ledger: LedgerState, step: Step): UnfinishedMigration | null {
+  const same = (row: UnfinishedMigration) => row.number === step.number && row.direction === step.direction;
+  return ledger.unfinished.find(same) ?? null;
 }
 
 /** A step that loses its connection this often may be what brings the server down. */
@@ -87,23 +107,29 @@ async function runSurely(
   deps: RunnerDeps,
   held: HeldRun,
   step: Step,
-  run: (ledger: LedgerState) => Promise<Done>,
+  run: (ledger: LedgerState, entry: string) => Promise<Done>,
 ): Promise<Done> {
   let { ledger } = held;
+  const entry = unfinishedOf(ledger, step)?.entry ?? deps.newId();
+  const { version, name, direction } = step;
   for (let losses = 1; ; losses += 1) {
     try {
-      return await run(ledger);
+      const done = await run(ledger, entry);
+      held.confirmed.set(entry, { version, name, direction });
+      return done;
     } catch (error) {
       if (!(error instanceof PulseError) || error.code !== 'connection-lost') throw error;
-      ledger = await fateOf(deps, ledger.schema, held.lease, step, error);
-      const applied = ledger.applied.find(({ number }) => number === step.number);
-      if ((applied !== undefined) === (step.direction === 'up')) {
-        return { version: step.version, name: step.name, durationMs: applied?.durationMs ?? 0 };
+      const fate = await fateOf(deps, held, step, entry, error);
+      ledger = fate.ledger;
+      if (fate.recorded) {
+        held.confirmed.set(entry, { version, name, direction });
+        const durationMs = ledger.applied.find(({ number }) => number === step.number)?.durationMs ?? 0;
+        return { version, name, durationMs };
       }
-      const fate = `${step.file.path} was ${step.file.mode === 'transaction' ? 'rolled back' : 'stopped part of the way'}`;
+      const became = `${step.file.path} was ${step.file.mode === 'transaction' ? 'rolled back' : 'stopped part of the way'}`;
       // Whoever ends our connection by command wants the run to stop.
-      if (losses >= lossesPerStep || error.server?.sqlstate === '57P01') throw settled(error, fate);
-      deps.emit({ type: 'warning', message: `${error.message}; connected again: ${fate}, and is run again` });
+      if (losses >= lossesPerStep || error.server?.sqlstate === '57P01') throw settled(error, became);
+      deps.emit({ type: 'warning', message: `${error.message}; connected again: ${became}, and is run again` });
     }
   }
 }
@@ -111,18 +137,22 @@ async function runSurely(
 /** Recovers, or says that what became of the step is not known. */
 async function fateOf(
   deps: RunnerDeps,
-  schema: string,
-  lease: Lease,
-  step: Step,
+  { lease, ledger: { schema }, confirmed }: HeldRun,
+  { version, name }: Step,
+  entry: string,
   loss: PulseError,
-): Promise<LedgerState> {
-  const unknown = [{ version: step.version, name: step.name }];
+): Promise<{ readonly ledger: LedgerState; readonly recorded: boolean }> {
   try {
     deps.signal.throwIfAborted();
-    return await recover(deps, schema, lease, loss);
+    const ledger = await recover(deps, { schema, lease, confirmed }, loss);
+    return { ledger, recorded: (await recordedEntries(lease.session(), schema, [entry])).has(entry) };
   } catch (error) {
     if (!(error instanceof PulseError)) throw error;
-    throw error.withResult({ unknown }, [...error.now, `what became of ${step.version}_${step.name} is not known`]);
+    const told = toldBy(error);
+    // What came after a COMMIT that is lost is lost as well.
+    if (told.lost.length > 0) throw error;
+    const now = [...error.now, `what became of ${version}_${name} is not known`];
+    throw error.withResult({ ...told, unknown: [{ version, name }] }, now);
   }
 }
 
@@ -139,23 +169,31 @@ function settled(error: PulseError, fate: string): PulseError {
   );
 }
 
-/** A step whose fate is not known: the connection was lost for good around its COMMIT. */
-export interface UnknownStep {
-  readonly version: string;
-  readonly name: string;
+/** What a failure that `runSteps` threw tells besides its message. */
+export interface Told {
+  readonly done: readonly Done[];
+  /** The step whose fate is not known, if any: the connection was lost for good around its COMMIT. */
+  readonly unknown: readonly NamedStep[];
+  /** What was done, and the server that answers now has lost. */
+  readonly lost: readonly ConfirmedStep[];
+  /** As it is now where others may have changed it; null: as it was when the run began, and what was done. */
+  readonly ledger: LedgerState | null;
 }
 
-interface Told {
-  readonly done?: readonly Done[];
-  readonly unknown?: readonly UnknownStep[];
+/** What was done before a failure, and what is true now, from the error that `runSteps` threw. */
+export function toldBy(error: PulseError): Told {
+  return { done: [], unknown: [], lost: [], ledger: null, ...(error.result as Partial<Told> | null | undefined) };
 }
 
-/** What was done before a failure, from the error that `runSteps` threw. */
-export function doneBefore(error: PulseError): readonly Done[] {
-  return (error.result as Told | null | undefined)?.done ?? [];
-}
-
-/** The step whose fate a failure leaves open, if any. */
-export function unknownOf(error: PulseError): readonly UnknownStep[] {
-  return (error.result as Told | null | undefined)?.unknown ?? [];
+async function tellOf(
+  error: PulseError,
+  { lease, ledger: { schema } }: HeldRun,
+  steps: readonly Step[],
+  done: readonly Done[],
+): Promise<Told> {
+  const told = toldBy(error);
+  // Whoever took the lease over has gone on since.
+  const overtaken = error.code === 'lock-not-obtained' && told.ledger === null;
+  const ledger = overtaken ? await readLedger(lease.session(), schema).catch(() => null) : told.ledger;
+  return { ...told, done: withoutLost(done, steps[0]?.direction ?? 'up', told.lost), ledger };
 }

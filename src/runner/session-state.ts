@@ -1,4 +1,5 @@
 import type { Directives } from '../migrations/migration.ts';
+import { idleLimit } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 
 /**
@@ -10,7 +11,7 @@ import type { Session } from '../postgres/session.ts';
 export async function freshSession(session: Session): Promise<void> {
   if (session.pooled) return;
   await session.run('DISCARD ALL');
-  await session.run(ownSettings('SET'));
+  await session.run(`${ownSettings('SET')};\n${noticesLostClient}`);
 }
 
 /** What a transaction begins with: nothing where the session is ours, else what `freshSession` could not set. */
@@ -27,8 +28,7 @@ function ownSettings(scope: 'SET' | 'SET LOCAL'): string {
   return [
     'statement_timeout = 0',
     'lock_timeout = 0',
-    // Between two messages there are milliseconds; a client that hangs longer must not keep its locks and the lease.
-    'idle_in_transaction_session_timeout = 60000',
+    idleLimit,
     'standard_conforming_strings = on',
     "client_encoding = 'UTF8'",
     'client_min_messages = notice',
@@ -37,6 +37,13 @@ function ownSettings(scope: 'SET' | 'SET LOCAL'): string {
     .concat(noticesDeadClient(scope))
     .join(';\n');
 }
+
+/**
+ * A client whose cable is cut is noticed by the server itself within half a minute, while it waits for COPY data too;
+ * without these it takes hours. They mean nothing on a Unix socket.
+ */
+const noticesLostClient = `SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = 15000`;
 
 /**
  * Makes the server look for its client while a statement runs: without it a statement of a client that was killed goes
@@ -65,7 +72,7 @@ const takeBack = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL';
 /** Before our own row is written: whatever role, search_path or timeout the file has set is taken back. */
 export function ownStateAgain(lockTimeoutMs: number): string {
   // Deferred constraints are checked at the COMMIT that follows, and may wait for rows.
-  return `${takeBack}; SET LOCAL lock_timeout = ${lockTimeoutMs}; SET LOCAL statement_timeout = 0`;
+  return `${takeBack}; SET LOCAL lock_timeout = ${lockTimeoutMs}; SET LOCAL statement_timeout = 0; SET LOCAL ${idleLimit}`;
 }
 
 /** The same for a moment only: a SET ROLE in a file without a transaction goes on for its next statement. */

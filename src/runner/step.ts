@@ -13,8 +13,10 @@ export interface RunnerDeps {
   readonly sleep: (milliseconds: number) => Promise<void>;
   /** Calls `beat` again and again until the function it gives is called. */
   readonly every: (milliseconds: number, beat: () => void) => () => void;
-  /** Opens another session to the same database. */
-  readonly connect: () => Promise<Session>;
+  /** Opens another session to the same database, within so many milliseconds if the configured time is longer. */
+  readonly connect: (withinMs?: number) => Promise<Session>;
+  /** How long a server that went away is waited for, milliseconds; null: as long as it makes sense. */
+  readonly reconnectWaitMs: number | null;
   readonly newId: () => string;
   /** A number in [0, 1), different each time. */
   readonly chance: () => number;
@@ -47,6 +49,12 @@ export interface Run {
   readonly token: string;
 }
 
+/** The run of one step. Every try has the same entry, so that the record itself tells whether one went through. */
+export interface StepRun extends Run {
+  /** What the ledger row will be called. */
+  readonly entry: string;
+}
+
 /** One try at a step. */
 export interface Attempt {
   readonly lockTimeoutMs: number;
@@ -56,10 +64,14 @@ export interface Attempt {
   readonly onBackend: (backendPid: number) => void;
 }
 
-/** What was done, for results. Milliseconds by the server's clock. */
-export interface Done {
+/** A step as results name it. */
+export interface NamedStep {
   readonly version: string;
   readonly name: string;
+}
+
+/** What was done, for results. Milliseconds by the server's clock. */
+export interface Done extends NamedStep {
   readonly durationMs: number;
 }
 

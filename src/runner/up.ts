@@ -4,9 +4,10 @@ import { readLedger } from '../ledger/read.ts';
 import type { Folder, Migration } from '../migrations/migration.ts';
 import { compare } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
+import { type ConfirmedStep, withoutLost } from './lost-steps.ts';
 import { planUp, type UpRules } from './plan.ts';
-import { doneBefore, type HeldRun, runSteps, type UnknownStep, unknownOf, withLease } from './run.ts';
-import type { Done, RunnerDeps, Step } from './step.ts';
+import { type HeldRun, runSteps, type Told, toldBy, withLease } from './run.ts';
+import type { Done, NamedStep, RunnerDeps, Step } from './step.ts';
 
 export interface UpInput {
   readonly folder: Folder;
@@ -22,7 +23,9 @@ export interface UpResult {
   readonly applied: readonly Done[];
   readonly pending: ReadonlyArray<{ readonly version: string; readonly name: string; readonly durationMs: null }>;
   /** Only after a connection was lost for good: neither applied nor pending can be said of it. */
-  readonly unknown?: readonly UnknownStep[];
+  readonly unknown?: readonly NamedStep[];
+  /** Only where a failover has lost what this run had done. */
+  readonly lost?: readonly ConfirmedStep[];
 }
 
 /**
@@ -33,11 +36,27 @@ export interface UpResult {
 export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
   const before = await readLedger(deps.session, input.schema);
   const pending = planUp(compare(input.folder, before), input.rules);
-  if (pending.length === 0) return resultOf(input, before, [], []);
+  if (pending.length === 0) return resultOf(input, before, { done: [], unknown: [], lost: [] });
   const details = await input.prepare(pending, before);
-  return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, (held) =>
-    upUnderLease(deps, held, input, details),
+  return withLease(
+    deps,
+    { schema: input.schema, waitMs: input.lockWaitMs },
+    (held) => upUnderLease(deps, held, input, details),
+    takeBackUps,
   );
+}
+
+/** The result without migrations that a failover has lost at the very end: they are pending again. */
+export function takeBackUps(result: UpResult, lost: readonly ConfirmedStep[]): UpResult {
+  const pendingAgain = lost
+    .filter(({ direction }) => direction === 'up')
+    .map(({ version, name }) => ({ version, name, durationMs: null }));
+  return {
+    ...result,
+    applied: withoutLost(result.applied, 'up', lost),
+    pending: [...pendingAgain, ...result.pending],
+    lost,
+  };
 }
 
 /** The writing half of `up`: plans again from what was read under the lease, and runs that. */
@@ -50,11 +69,14 @@ export async function upUnderLease(
   const { ledger } = held;
   const steps = planUp(compare(input.folder, ledger), input.rules).map((migration) => upStep(migration, details));
   try {
-    return resultOf(input, ledger, await runSteps(deps, held, input.patience, steps), []);
+    const done = await runSteps(deps, held, input.patience, steps);
+    return resultOf(input, ledger, { done, unknown: [], lost: [] });
   } catch (error) {
     if (!(error instanceof PulseError)) throw error;
-    const result = resultOf(input, ledger, doneBefore(error), unknownOf(error));
-    throw error.withResult(result, [...error.now, ...whatIsTrue(result, ledger.applied.length)]);
+    const told = toldBy(error);
+    const result = resultOf(input, told.ledger ?? ledger, told);
+    const applied = told.ledger?.applied.length ?? ledger.applied.length + told.done.length;
+    throw error.withResult(result, [...error.now, whatIsTrue(result, applied)]);
   }
 }
 
@@ -75,21 +97,20 @@ export function upStep(migration: Migration, details: Readonly<Record<string, un
 }
 
 /** For a person who reads a failure: what is applied now, and what did not run. */
-function whatIsTrue({ applied, pending }: UpResult, before: number): string[] {
+function whatIsTrue({ applied, pending }: UpResult, now: number): string {
   const run = applied.length === 0 ? 'this run applied nothing' : `this run applied ${applied.length}`;
   const next = pending[0] === undefined ? '' : `, the next one is ${pending[0].version}_${pending[0].name}`;
-  return [`applied now: ${before + applied.length} (${run}); pending: ${pending.length}${next}`];
+  return `applied now: ${now} (${run}); pending: ${pending.length}${next}`;
 }
 
 function resultOf(
   { folder }: Pick<UpInput, 'folder'>,
-  before: LedgerState,
-  done: readonly Done[],
-  unknown: readonly UnknownStep[],
+  ledger: LedgerState,
+  { done, unknown, lost }: Pick<Told, 'done' | 'unknown' | 'lost'>,
 ): UpResult {
   const versions = new Set([...done, ...unknown].map(({ version }) => version));
-  const pending = pendingIn(folder, before).filter(({ version }) => !versions.has(version));
-  return { applied: done, pending, ...(unknown.length > 0 && { unknown }) };
+  const pending = pendingIn(folder, ledger).filter(({ version }) => !versions.has(version));
+  return { applied: done, pending, ...(unknown.length > 0 && { unknown }), ...(lost.length > 0 && { lost }) };
 }
 
 /** What of a folder is not applied, as results show it. */

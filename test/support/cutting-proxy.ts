@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-type Side = 'to-server' | 'to-client';
+export type Side = 'to-server' | 'to-client';
 
 /** Where the connection breaks: at the message of that number, counted over all connections, before it is passed on. */
 export interface Cut {
@@ -24,10 +24,14 @@ export interface CuttingProxy {
   close(): Promise<void>;
 }
 
-/** A proxy in front of a server that breaks the connection at any message; without TLS, whose answer has no frame. */
+/**
+ * A proxy in front of a server that breaks the connection at any message; without TLS, whose answer has no frame.
+ * `onMessage` is told each message with its number before it is passed on or cut, so that something else can break then.
+ */
 export async function startCuttingProxy(
   server: { readonly host: string; readonly port: number },
   cut: Cut | null,
+  onMessage: (side: Side, message: number, bytes: Buffer) => void = () => {},
 ): Promise<CuttingProxy> {
   const passed = { 'to-server': 0, 'to-client': 0 };
   const sockets = new Set<Socket>();
@@ -44,6 +48,8 @@ export async function startCuttingProxy(
     const upstream = connect(server);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
+      // Messages are written one by one: held back, each would wait for the other side's delayed acknowledgement.
+      socket.setNoDelay(true);
       socket.on('error', () => {});
       socket.on('close', () => sockets.delete(socket));
     }
@@ -58,6 +64,7 @@ export async function startCuttingProxy(
     };
     const pass = (side: Side, target: Socket) => (message: Buffer) => {
       if (hanging) return;
+      onMessage(side, passed[side] + 1, message);
       if (side === 'to-server' && cut?.text !== undefined && !reached) {
         const text = message.toString('latin1');
         reached = armed && text.includes(cut.text);
@@ -71,8 +78,10 @@ export async function startCuttingProxy(
       passed[side] += 1;
       target.write(message);
     };
-    client.on('data', messages(true, pass('to-server', upstream)));
-    upstream.on('data', messages(false, pass('to-client', client)));
+    // The question whether there is TLS counts for nothing here, and has an answer without a frame: there is none.
+    const declineTls = () => hanging || client.write('N');
+    client.on('data', messages(declineTls, pass('to-server', upstream)));
+    upstream.on('data', messages(null, pass('to-client', client)));
     // A black hole passes nothing on, not even the end.
     client.on('close', () => hanging || upstream.end());
     upstream.on('close', () => hanging || client.end());
@@ -87,16 +96,19 @@ export async function startCuttingProxy(
     },
     close: async () => {
       for (const socket of sockets) socket.destroy();
+      if (!listener.listening) return;
       listener.close();
       await once(listener, 'close');
     },
   };
 }
 
+const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+
 /** Puts bytes together into messages; the first one of a client has no type byte. */
-function messages(startup: boolean, pass: (message: Buffer) => void): (bytes: Buffer) => void {
+function messages(onSslRequest: (() => void) | null, pass: (message: Buffer) => void): (bytes: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0);
-  let first = startup;
+  let first = onSslRequest !== null;
   return (bytes) => {
     rest = Buffer.concat([rest, bytes]);
     for (;;) {
@@ -104,9 +116,14 @@ function messages(startup: boolean, pass: (message: Buffer) => void): (bytes: Bu
       if (rest.length < header + 4) return;
       const length = rest.readUInt32BE(header) + header;
       if (rest.length < length) return;
-      first = false;
-      pass(rest.subarray(0, length));
+      const message = rest.subarray(0, length);
       rest = rest.subarray(length);
+      if (first && message.equals(sslRequest)) {
+        onSslRequest?.();
+        continue;
+      }
+      first = false;
+      pass(message);
     }
   };
 }

@@ -20,7 +20,8 @@ function urlOf(name: string): string {
   return url.href;
 }
 
-async function lastRows<Row extends object>(sql: postgres.Sql, text: string): Promise<Row[]> {
+/** Sends statements as one message of the simple protocol; the rows of the last one. */
+export async function lastRows<Row extends object>(sql: postgres.Sql, text: string): Promise<Row[]> {
   // By the simple protocol, which takes several statements and then answers with a list of results.
   const result: unknown = await sql.unsafe(text).simple();
   const last: unknown = Array.isArray(result) && !('command' in result) ? result.at(-1) : result;
@@ -29,7 +30,7 @@ async function lastRows<Row extends object>(sql: postgres.Sql, text: string): Pr
 
 type OnCleanup = (work: () => Promise<void>) => void;
 
-async function openDatabase(maintenance: postgres.Sql, onCleanup: OnCleanup): Promise<TestDatabase> {
+async function newDatabase(maintenance: postgres.Sql, onCleanup: OnCleanup): Promise<TestDatabase> {
   const name = `${inject('databasePrefix')}_${randomBytes(4).toString('hex')}`;
   await maintenance`CREATE DATABASE ${maintenance(name)} TEMPLATE template0`;
   const url = urlOf(name);
@@ -41,7 +42,7 @@ async function openDatabase(maintenance: postgres.Sql, onCleanup: OnCleanup): Pr
   return { name, url, admin: (text) => lastRows(sql, text) };
 }
 
-/** `test` with a fresh database, and a second one where two are compared: `test('…', async ({ database, other }) => …)`. */
+/** `test` with a fresh database, a second one where two are compared, and as many more as wanted: `test('…', async ({ database, openDatabase }) => …)`. */
 export const test = base
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names a fixture needs from this pattern
   .extend('maintenance', { scope: 'file' }, async ({}, { onCleanup }) => {
@@ -49,5 +50,12 @@ export const test = base
     onCleanup(() => sql.end({ timeout: 5 }));
     return sql;
   })
-  .extend('database', ({ maintenance }, { onCleanup }) => openDatabase(maintenance, onCleanup))
-  .extend('other', ({ maintenance }, { onCleanup }) => openDatabase(maintenance, onCleanup));
+  .extend('database', ({ maintenance }, { onCleanup }) => newDatabase(maintenance, onCleanup))
+  .extend('other', ({ maintenance }, { onCleanup }) => newDatabase(maintenance, onCleanup))
+  .extend('openDatabase', ({ maintenance }, { onCleanup }) => {
+    const cleanups: (() => Promise<void>)[] = [];
+    onCleanup(async () => {
+      for (const cleanup of cleanups) await cleanup();
+    });
+    return () => newDatabase(maintenance, (cleanup) => cleanups.push(cleanup));
+  });

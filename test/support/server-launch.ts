@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -5,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { giveTo, type ServerAccount, serverAccount } from '../../src/scratch/embedded-account.ts';
 import { findBinaries, installPrograms } from '../../src/scratch/embedded-binaries.ts';
 import { startStamp } from '../../src/scratch/embedded-running.ts';
@@ -21,8 +23,10 @@ export interface ServerOptions {
   readonly hba?: string;
   /** Paths of PEM files; the server then speaks TLS. */
   readonly tls?: { readonly certificate: string; readonly key: string; readonly authority?: string };
-  /** Starts it as a hot standby without a primary: every write is refused. */
+  /** Starts it as a hot standby; without `primary_conninfo` among the settings it has no primary. Every write is refused. */
   readonly standby?: boolean;
+  /** Another server, which is down: this one begins with what it holds. */
+  readonly copyOf?: Pick<PrivateServer, 'dataDirectory' | 'password'>;
 }
 
 /** A server of one test alone, thrown away afterwards. */
@@ -47,6 +51,10 @@ export interface PrivateServer extends AsyncDisposable {
   stop(): Promise<void>;
   /** Kills the postmaster with SIGKILL, as the kernel does when memory runs out. */
   crash(): Promise<void>;
+  /** Begins to stop it and does not wait: smart waits for its clients, fast throws them out, immediate lets all drop. */
+  beginStop(mode: keyof typeof stopSignals): Promise<void>;
+  /** Waits until the postmaster is gone. */
+  gone(): Promise<void>;
 }
 
 /** The major the run is about. */
@@ -75,6 +83,9 @@ async function removeDeadRuns(): Promise<void> {
     if ((await startStamp(Number(pid))) !== stamp) await closeRunDirectory(directory).catch(() => undefined);
   }
 }
+
+/** What `pg_ctl stop` sends in each of its modes. */
+const stopSignals = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
 
 async function endServer(dataDirectory: string, signal: NodeJS.Signals): Promise<void> {
   const server = await runningServer(dataDirectory);
@@ -175,10 +186,15 @@ export async function launchServer(runDirectory: string, options: ServerOptions 
   const dataDirectory = join(directory, 'data');
   const socketDirectory = join(directory, 's');
   const logFile = join(directory, 'server.log');
-  const password = randomBytes(12).toString('hex');
-  const passwordFile = await placeFor(account, join(directory, 'password'), (path) => writeFile(path, password));
-  const access = ['--auth-host=scram-sha-256', `--pwfile=${passwordFile}`];
-  await createCluster({ programs, account, dataDirectory, pid: process.pid }, access);
+  const password = options.copyOf?.password ?? randomBytes(12).toString('hex');
+  if (options.copyOf === undefined) {
+    const passwordFile = await placeFor(account, join(directory, 'password'), (path) => writeFile(path, password));
+    const access = ['--auth-host=scram-sha-256', `--pwfile=${passwordFile}`];
+    await createCluster({ programs, account, dataDirectory, pid: process.pid }, access);
+  } else {
+    // Owner and rights go with it, which the server insists on.
+    await promisify(execFile)('cp', ['-a', options.copyOf.dataDirectory, dataDirectory]);
+  }
   if (options.standby) await placeFor(account, join(dataDirectory, 'standby.signal'), (path) => writeFile(path, ''));
   const settings = await settingsOf(options, account, directory);
 
@@ -214,6 +230,13 @@ export async function launchServer(runDirectory: string, options: ServerOptions 
     start: () => startOn(port),
     stop,
     crash: () => endServer(dataDirectory, 'SIGKILL'),
+    beginStop: async (mode) => {
+      const server = await runningServer(dataDirectory);
+      if (server !== null) process.kill(server.pid, stopSignals[mode]);
+    },
+    gone: async () => {
+      while ((await runningServer(dataDirectory)) !== null) await sleep(20);
+    },
     [Symbol.asyncDispose]: async () => {
       await stop();
       await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });

@@ -35,9 +35,10 @@ async function runDown(invocation: Invocation): Promise<Outcome> {
   const reach = { ...(to !== undefined && { to }), ...(steps !== undefined && { steps }) };
   const settings = await openSettings(invocation);
   const folder = await openFolderIfThere(invocation, settings);
-  const { session, parameters } = await openSession(invocation, settings);
+  const opened = await openSession(invocation, settings);
+  const { session } = opened;
   try {
-    const deps = await runnerDeps(invocation, { session, parameters });
+    const deps = await runnerDeps(invocation, opened);
     const { down, downSteps } = await import('../../runner/down.ts');
     const input = {
       folder,
@@ -65,7 +66,7 @@ async function runDown(invocation: Invocation): Promise<Outcome> {
     }
     const result = await down(deps, {
       ...input,
-      confirm: (planned) => confirmDown(invocation, { planned, session, parameters, settings }),
+      confirm: (planned) => confirmDown(invocation, { ...opened, planned, settings }),
     });
     return { result, text: invocation.global.quiet ? '' : renderDown(result) };
   } finally {

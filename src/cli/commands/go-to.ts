@@ -52,9 +52,10 @@ async function go(invocation: Invocation, kind: 'redo' | 'goto', version: string
   }
   const settings = await openSettings(invocation);
   const folder = await openFolder(invocation, settings);
-  const { session, parameters } = await openSession(invocation, settings);
+  const opened = await openSession(invocation, settings);
+  const { session } = opened;
   try {
-    const deps = await runnerDeps(invocation, { session, parameters });
+    const deps = await runnerDeps(invocation, opened);
     const { goTo, redo } = await import('../../runner/go-to.ts');
     const input = {
       folder,
@@ -63,7 +64,7 @@ async function go(invocation: Invocation, kind: 'redo' | 'goto', version: string
       patience: settings.lock,
       allowOutOfOrder: flags['allowOutOfOrder'] === true,
       to: version ?? '',
-      ...questions(invocation, { session, parameters, settings, folder }),
+      ...questions(invocation, { ...opened, settings, folder }),
     };
     const result = kind === 'redo' ? await redo(deps, { ...input, steps }) : await goTo(deps, input);
     return { result, text: invocation.global.quiet ? '' : renderGoTo(result) };

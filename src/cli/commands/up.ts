@@ -32,9 +32,10 @@ async function runUp(invocation: Invocation): Promise<Outcome> {
   const rules = reachOf(flags);
   const settings = await openSettings(invocation);
   const folder = await openFolder(invocation, settings);
-  const { session, parameters } = await openSession(invocation, settings);
+  const opened = await openSession(invocation, settings);
+  const { session } = opened;
   try {
-    const deps = await runnerDeps(invocation, { session, parameters });
+    const deps = await runnerDeps(invocation, opened);
     if (flags['plan'] === true) return await plan(invocation, deps, { folder, settings, rules });
     const { up } = await import('../../runner/up.ts');
     const result = await up(deps, {
@@ -43,7 +44,7 @@ async function runUp(invocation: Invocation): Promise<Outcome> {
       rules,
       lockWaitMs: settings.lockWaitMs,
       patience: settings.lock,
-      prepare: (pending, ledger) => prepareUp(invocation, { session, parameters, settings, folder, ledger, pending }),
+      prepare: (pending, ledger) => prepareUp(invocation, { ...opened, settings, folder, ledger, pending }),
     });
     return { result, text: invocation.global.quiet ? '' : renderUp(result) };
   } finally {

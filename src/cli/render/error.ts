@@ -1,4 +1,5 @@
 import type { Location, Problem, PulseError } from '../../errors.ts';
+import { visible } from '../../visible.ts';
 import type { Style } from '../style.ts';
 
 /** More problems than fit on a screen hide the first of them. */
@@ -8,7 +9,7 @@ const shownAtMost = 20;
 export function renderError(error: PulseError, style: Style, columns: number): string {
   const { problems, location, server } = error;
   const lines = [
-    `${style.bad(`${style.symbols.failed} ${error.code}`)}  ${shownPlace(location, error.message, style)}${error.message}`,
+    `${style.bad(`${style.symbols.failed} ${error.code}`)}  ${shownPlace(location, error.message, style)}${harmless(error.message)}`,
   ];
   if (location?.excerpt !== undefined) lines.push(...excerpt(location, style, columns));
   if (server !== undefined) {
@@ -18,7 +19,7 @@ export function renderError(error: PulseError, style: Style, columns: number): s
       ['hint of the server', server.hint],
       ['context', server.context],
     ] as const) {
-      if (text !== undefined) lines.push(`  ${style.faint(label)} ${text.replaceAll('\n', '\n    ')}`);
+      if (text !== undefined) lines.push(`  ${style.faint(label)} ${harmless(text).replaceAll('\n', '\n    ')}`);
     }
   }
   // One problem whose sentence is the error's own says it once.
@@ -26,15 +27,20 @@ export function renderError(error: PulseError, style: Style, columns: number): s
     lines.push(...problems.slice(0, shownAtMost).flatMap((problem) => renderProblem(problem, style)));
     if (problems.length > shownAtMost) lines.push(`  … and ${problems.length - shownAtMost} more`);
   }
-  for (const sentence of error.now) lines.push(`  ${sentence}`);
-  lines.push(`  ${style.accent(style.symbols.pointer)} ${error.hint}`);
+  for (const sentence of error.now) lines.push(`  ${harmless(sentence)}`);
+  lines.push(`  ${style.accent(style.symbols.pointer)} ${harmless(error.hint)}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** What was typed, or what a server says, must not steer the terminal that shows it; lines stay lines. */
+function harmless(text: string): string {
+  return text.split('\n').map(visible).join('\n');
 }
 
 function renderProblem(problem: Problem, style: Style): string[] {
   const where = shownPlace(problem.location, problem.message, style);
-  const lines = [`  ${style.bad('-')} ${where}${problem.message}`];
-  if (problem.hint !== undefined) lines.push(`      ${style.accent(style.symbols.pointer)} ${problem.hint}`);
+  const lines = [`  ${style.bad('-')} ${where}${harmless(problem.message)}`];
+  if (problem.hint !== undefined) lines.push(`      ${style.accent(style.symbols.pointer)} ${harmless(problem.hint)}`);
   return lines;
 }
 
@@ -50,7 +56,7 @@ function shownPlace(location: Location | undefined, message: string, style: Styl
 function excerpt(location: Location, style: Style, columns: number): string[] {
   const gutter = `${location.line ?? ''} | `;
   const room = Math.max(20, columns - gutter.length - 4);
-  const characters = [...(location.excerpt ?? '')].map((character) => (character === '\t' ? ' ' : character));
+  const characters = [...(location.excerpt ?? '')].map((character) => (character === '\t' ? ' ' : character.replace(/\p{Cc}/u, '·')));
   const at = Math.max(0, (location.column ?? 1) - (location.excerptColumn ?? 1));
   const from = Math.max(0, Math.min(at - Math.floor(room / 2), characters.length - room));
   const text = characters.slice(from, from + room).join('');

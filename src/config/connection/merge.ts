@@ -1,7 +1,7 @@
 /** Puts a connection together: the string above its service file above PG* variables, each value with where it came from. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from '../../errors.ts';
+import { readRegularFile } from '../../regular-file.ts';
 import type { Surroundings } from '../settings.ts';
 import { parseConnectionText } from './connection-text.ts';
 import { judgeParameter, parameterVariables, shownParameter } from './parameters.ts';
@@ -38,7 +38,7 @@ function add(merging: Merging, name: string, value: string, shown: string): void
 
 async function textOf(path: string): Promise<string | null> {
   try {
-    return await readFile(path, 'utf8');
+    return (await readRegularFile(path)).toString('utf8');
   } catch {
     return null;
   }

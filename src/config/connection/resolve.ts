@@ -20,8 +20,8 @@ export interface ResolvedConnection {
 
 const sessionAttributes = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'] as const;
 
-/** libpq waits for ever; a deploy that hangs at a firewall without a word is worse, so half a minute unless connect_timeout says otherwise. */
-const defaultConnectTimeoutMs = 30_000;
+/** libpq waits for ever; a deploy that hangs at a firewall without a word is worse, so twelve seconds unless connect_timeout says otherwise. */
+const defaultConnectTimeoutMs = 12_000;
 
 /** Where the server's Unix socket is when nothing is said: by Debian's and Red Hat's packages, and by PostgreSQL's own source. */
 const socketDirectories = { packaged: '/var/run/postgresql', built: '/tmp' };
@@ -32,6 +32,9 @@ function connectTimeoutMs(reader: ValueReader): number {
   // libpq: nothing below two seconds; zero and less is for ever.
   return seconds <= 0 ? 0 : Math.max(2, seconds) * 1_000;
 }
+
+/** NAMEDATALEN of the server, less the byte that ends the name. */
+const longestNameBytes = 63;
 
 interface Person {
   readonly user: string;
@@ -77,6 +80,14 @@ export async function resolveConnection(
     reader.problems.push({
       message: 'no role is given, and the operating system has no name for this user',
       hint: 'give user=… or PGUSER',
+    });
+  }
+  // Some servers would cut it and take us to another database, or make us another role, than the one that was meant.
+  for (const name of ['user', 'dbname']) {
+    if (Buffer.byteLength(reader.text(name) ?? '') <= longestNameBytes) continue;
+    reader.problems.push({
+      message: `${reader.shown(name)} is longer than ${longestNameBytes} bytes, where PostgreSQL cuts names`,
+      hint: 'give the name as the server has it',
     });
   }
   if (user === null || reader.problems.length > 0) {

@@ -1,5 +1,4 @@
 import { quoteIdentifier } from '../../postgres/identifiers.ts';
-import type { Session } from '../../postgres/session.ts';
 import { sql } from '../../postgres/sql.ts';
 import { type Check, type CheckContext, fine } from '../check.ts';
 
@@ -23,6 +22,8 @@ interface Place {
   readonly role: string;
   readonly database: string;
   readonly create_on_database: boolean;
+  /** Null where the ledger's schema is not there yet. */
+  readonly owns_ledger_schema: boolean | null;
   /** First schema of search_path that exists. */
   readonly schema: string | null;
   readonly create_on_schema: boolean | null;
@@ -34,7 +35,7 @@ export const rights: Check = {
   why: 'A missing right shows itself half-way through a deploy, and only for the statement that needs it.',
   beforeUp: true,
   async run(context) {
-    const place = await askPlace(context.session);
+    const place = await askPlace(context);
     const missing = [
       ...missingOnDatabase(context, place),
       ...missingOnSchema(context, place),
@@ -49,10 +50,12 @@ export const rights: Check = {
   },
 };
 
-async function askPlace(session: Session): Promise<Place> {
+async function askPlace({ session, ledgerSchema }: CheckContext): Promise<Place> {
   const [place] = await session.rows<Place>(
     sql`SELECT current_user::pg_catalog.text AS role, pg_catalog.current_database()::pg_catalog.text AS database,
                pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS create_on_database,
+               (SELECT pg_catalog.pg_has_role(n.nspowner, 'USAGE') FROM pg_catalog.pg_namespace AS n
+                WHERE n.nspname = ${ledgerSchema}) AS owns_ledger_schema,
                pg_catalog.current_schema()::pg_catalog.text AS schema,
                pg_catalog.has_schema_privilege(pg_catalog.current_schema(), 'CREATE') AS create_on_schema`,
   );
@@ -61,17 +64,24 @@ async function askPlace(session: Session): Promise<Place> {
 }
 
 function missingOnDatabase({ ledger, ledgerSchema, pending }: CheckContext, place: Place): Missing[] {
-  if (place.create_on_database) return [];
+  const missing: Missing[] = [];
   const reasons: string[] = [];
-  if (ledger.layout === 0) reasons.push(`for the ledger's schema ${ledgerSchema}`);
+  if (ledger.layout === 0 && place.owns_ledger_schema === null) reasons.push(`for the ledger's schema ${ledgerSchema}`);
   if (pendingBegins(pending, 'CREATE SCHEMA')) reasons.push('for CREATE SCHEMA in a pending migration');
-  if (reasons.length === 0) return [];
-  return [
-    {
+  if (!place.create_on_database && reasons.length > 0) {
+    missing.push({
       what: `CREATE on database ${place.database} (${reasons.join(', ')})`,
       grant: `GRANT CREATE ON DATABASE ${quoteIdentifier(place.database)} TO ${quoteIdentifier(place.role)};`,
-    },
-  ];
+    });
+  }
+  // A DBA may have made the schema for the ledger to come; the ledger comments on it, as only its owner may.
+  if (ledger.layout === 0 && place.owns_ledger_schema === false) {
+    missing.push({
+      what: `ownership of schema ${ledgerSchema} (for the ledger)`,
+      grant: `ALTER SCHEMA ${quoteIdentifier(ledgerSchema)} OWNER TO ${quoteIdentifier(place.role)};`,
+    });
+  }
+  return missing;
 }
 
 /** Objects with a plain name go into the first schema of search_path; since PostgreSQL 15 not everybody may create in public. */

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { expect, inject } from 'vitest';
 import { test as base } from '../../support/database.ts';
 import { urlAs } from '../../support/open-session.ts';
@@ -38,6 +40,18 @@ test('a server that does not answer is refused with its address and exit code 3'
   expect(shown.stderr).toContain(`127.0.0.1:${port}`);
   expect(shown.stderr).toContain('› start the server, or correct host and port');
   expect(document.error?.code).toBe('connection-failed');
+});
+
+test('a named pipe in the place of a certificate is refused instead of waited for', async ({ database }) => {
+  const project = await openProject(files);
+  execFileSync('mkfifo', [join(project.directory, 'pipe')]);
+
+  const run = await project.cli(['status', '--json'], {
+    env: { DATABASE_URL: `${database.url}?sslmode=verify-full&sslrootcert=pipe` },
+  });
+
+  expect(run.json()).toMatchObject({ exitCode: 3, error: { code: 'connection-failed' } });
+  expect(run.json().error?.message).toContain('it is a named pipe');
 });
 
 test('a wrong password is refused with the role, the places to correct it and exit code 3', async () => {

@@ -2,6 +2,7 @@ import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { test } from '../../support/database.ts';
+import { asOrdinaryUser } from '../../support/ordinary-user.ts';
 import { type Files, openProject, type Project, pairs, table } from '../../support/project.ts';
 import { stateOf } from '../../support/untouched.ts';
 
@@ -163,17 +164,6 @@ test('up refuses a file the user may not read and leaves the database as it was'
   expect(shown.stderr).toContain('give the user that runs pulse-migrate the right to read it');
   expect(await stateOf(database)).toEqual(before);
 });
-
-/** Root may read everything, so for once this process is somebody else. */
-async function asOrdinaryUser<Result>(work: () => Promise<Result>): Promise<Result> {
-  if (process.getuid?.() !== 0) return work();
-  process.seteuid?.(65534);
-  try {
-    return await work();
-  } finally {
-    process.seteuid?.(0);
-  }
-}
 
 test('all problems of a folder are told at once, each with its cure', async ({ database }) => {
   const project = await openProject({ ...good, '0002_b.up.sql': '', '0003_c.down.sql': 'COMMIT;' }, database);

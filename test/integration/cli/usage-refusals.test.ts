@@ -12,11 +12,20 @@ interface Refusal {
 }
 
 const refusals: readonly Refusal[] = [
-  { argv: ['up', '--stepz', '1'], says: "unknown option '--stepz'", hint: 'did you mean --steps?' },
-  { argv: ['upp'], says: "unknown command 'upp'", hint: 'did you mean up?' },
+  {
+    argv: ['up', '--stepz', '1'],
+    says: "unknown option '--stepz'",
+    hint: 'did you mean --steps? All of them: pulse-migrate up --help',
+  },
+  { argv: ['upp'], says: "unknown command 'upp'", hint: 'did you mean up? All of them: pulse-migrate --help' },
   { argv: ['frobnicate'], says: "unknown command 'frobnicate'", hint: 'pulse-migrate --help' },
-  { argv: ['goto'], says: "missing required argument 'version'", hint: 'pulse-migrate --help' },
-  { argv: ['up', '0001'], says: 'too many arguments', hint: 'pulse-migrate --help' },
+  { argv: ['goto'], says: "missing required argument 'version'", hint: 'pulse-migrate goto --help' },
+  { argv: ['up', '0001'], says: 'too many arguments', hint: 'pulse-migrate up --help' },
+  {
+    argv: ['embedded', 'url', '--limit', '1'],
+    says: "unknown option '--limit'",
+    hint: 'pulse-migrate embedded url --help',
+  },
   { argv: ['up', '--steps', '0'], says: '--steps takes a whole number of at least 1, not "0"', hint: '--steps 1' },
   { argv: ['up', '--steps', 'x'], says: '--steps takes a whole number of at least 1, not "x"', hint: '--steps 1' },
   { argv: ['down', '--i-know', '--steps', '1.5'], says: 'not "1.5"', hint: '--steps 1' },
@@ -29,6 +38,8 @@ const refusals: readonly Refusal[] = [
   { argv: ['up', '--env', 'prod'], says: 'unknown environment "prod"', hint: 'environments:' },
   { argv: ['up', '--skip-check', 'disk-spase'], says: 'no check named "disk-spase"', hint: 'did you mean disk-space?' },
   { argv: ['up', '--embedded', '--database-url', 'postgresql://h/d'], says: 'exclude each other', hint: 'give one' },
+  { argv: ['up', '--backup', 'b', '--backup-done'], says: 'exclude each other', hint: 'give --backup DIR' },
+  { argv: ['down', '--i-know', '--backup-done', '--backup=b'], says: 'exclude each other', hint: 'or --backup-done' },
   { argv: ['up', '--to', '99'], code: 'target-unknown', says: 'there is no migration 99', hint: 'go up to 0002' },
   { argv: ['goto', '99'], code: 'target-unknown', says: 'there is no migration 99', hint: 'go up to 0002' },
   { argv: ['diff', 'x'], code: 'target-unknown', says: 'there is no migration x', hint: 'pulse-migrate status' },
@@ -106,3 +117,13 @@ test.for(without)(
     expect(document.json()).toMatchObject({ exitCode: 2, error: { code: 'usage', message: 'no command is named' } });
   },
 );
+
+test('--json that another flag took for its value still gives a document, and behind -- it is a word', async () => {
+  const project = await openProject(null);
+
+  const taken = await project.cli(['new', 'first', '--dir', '--json']);
+  const word = await project.cli(['new', '--', '--json']);
+
+  expect(taken.json()).toMatchObject({ ok: true, result: { up: '--json/0001_first.up.sql' } });
+  expect(word.stdout).toBe('migrations/0001_json.up.sql\nmigrations/0001_json.down.sql\n');
+});

@@ -34,6 +34,23 @@ test('a schema that no pending migration creates in needs no right', async ({ da
   expect(await rights.run(contextOf(await openSession(plainRole.url), { pending }))).toMatchObject({ outcome: 'ok' });
 });
 
+test("a schema made for the ledger beforehand takes the place of CREATE on the database once it is the role's own", async ({
+  database,
+  plainRole,
+}) => {
+  await database.admin('CREATE SCHEMA pulse_migrate');
+  const context = contextOf(await openSession(plainRole.url));
+  const finding = await rights.run(context);
+  expect(finding).toEqual({
+    outcome: 'failure',
+    message: `${plainRole.name} lacks ownership of schema pulse_migrate (for the ledger)`,
+    hint: `ALTER SCHEMA "pulse_migrate" OWNER TO "${plainRole.name}";`,
+  });
+  await database.admin(finding.hint ?? '');
+  expect(await rights.run(context)).toMatchObject({ outcome: 'ok' });
+  await installLedger(installing(context.session), { schema: 'pulse_migrate', toolVersion: '0.0.0', waitMs: 0 });
+});
+
 test('a ledger of another role is opened by the GRANTs that are told', async ({ database, plainRole }) => {
   const admin = await openSession(database.url);
   await installLedger(installing(admin), { schema: 'pulse_migrate', toolVersion: '0.0.0', waitMs: 0 });

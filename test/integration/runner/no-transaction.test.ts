@@ -5,6 +5,26 @@ import { stateOf } from '../../support/untouched.ts';
 
 const base = ['CREATE TABLE a (id int);', 'DROP TABLE a;'] as const;
 
+test('REINDEX and CLUSTER of a partitioned table, which their text does not tell from a plain one, run in a file without a transaction', async ({
+  database,
+}) => {
+  const up = `-- pulse: no-transaction
+CREATE TABLE p (id int) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE INDEX p_id ON p (id);
+REINDEX TABLE p;
+CLUSTER p USING p_id;
+REINDEX INDEX p_id;
+`;
+  const project = await openProject(pairs({ '0001_p': [up, 'DROP TABLE p;'] }), database);
+
+  await project.done(['up']);
+
+  expect(
+    await database.admin("SELECT count(*)::int AS finished FROM pulse_migrate.journal WHERE state = 'finished'"),
+  ).toEqual([{ finished: 6 }]);
+});
+
 test('several CONCURRENTLY statements of one file run one after another, up and down', async ({ database }) => {
   const project = await openProject(
     pairs({

@@ -27,7 +27,10 @@ const leftovers: readonly (readonly [what: string, up: string])[] = [
   ['a session lock', 'SELECT pg_advisory_lock(7);'],
   ['a setting of its own', "SET pulse.own = 'left over';"],
   ['constraints set immediate', 'SET CONSTRAINTS ALL IMMEDIATE;'],
-  ['settings that change how text is read', "SET standard_conforming_strings = off; SET client_encoding = 'LATIN1';"],
+  [
+    'settings that change how text is read',
+    "DO $$ BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); END $$; SET client_encoding = 'LATIN1';",
+  ],
 ];
 
 test.for(leftovers)('%s reaches neither the ledger row nor the next file', async ([, up], { database }) => {

@@ -53,6 +53,55 @@ describe.skipIf(!pgbouncerIsHere)('through PgBouncer', () => {
     expect(await other.rows(look)).toEqual(before);
   });
 
+  const leftovers: readonly (readonly [how: string, up: string, exitCode: number])[] = [
+    ['is applied', '', 0],
+    ['fails', 'SELECT 1/0;', 5],
+    ['has no transaction', '-- pulse: no-transaction\n', 0],
+  ];
+
+  test.for(leftovers)(
+    'nothing that lives in a session and not in a transaction reaches another client when the file %s',
+    async ([, part, exitCode], { database }) => {
+      const leaves = `PREPARE left_over AS SELECT 1;
+DECLARE left_over CURSOR WITH HOLD FOR SELECT 1;
+LISTEN left_over;
+CREATE TEMPORARY TABLE left_over (id int);
+SELECT pg_advisory_lock(7);
+DO $$ BEGIN PERFORM set_config('role', 'pg_monitor', false); END $$;\n`;
+      const up = part.startsWith('--') ? part + leaves : leaves + part;
+      const url = await startPgbouncer(database.url, 'transaction', 1);
+      const project = await openProject(pairs({ '0001_a': [up, 'SELECT 1;'] }), { url });
+      await using other = await openSession(url);
+      // Its own: another client may rely on it, and it is none of the migration's business.
+      await other.run('PREPARE kept AS SELECT 1');
+
+      expect((await project.cli(['up'])).exitCode).toBe(exitCode);
+
+      expect(
+        await other.rows(
+          raw(`SELECT current_user = session_user AS self, (SELECT string_agg(name, ' ') FROM pg_prepared_statements) AS prepared,
+  (SELECT count(*)::int FROM pg_cursors WHERE name <> '') AS cursors, (SELECT count(*)::int FROM pg_listening_channels()) AS channels,
+  (SELECT count(*)::int FROM pg_class WHERE relnamespace = pg_my_temp_schema()) AS temporary,
+  (SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks`),
+        ),
+      ).toEqual([{ self: true, prepared: 'kept', cursors: 0, channels: 0, temporary: 0, locks: 0 }]);
+    },
+  );
+
+  test('a file without a transaction that sets the session is refused with its line, and the pool keeps no setting', async ({
+    database,
+  }) => {
+    const url = await startPgbouncer(database.url, 'transaction', 1);
+    const up = '-- pulse: no-transaction\nCREATE TABLE a (id int);\nSET ROLE pg_monitor;\n';
+    const project = await openProject(pairs({ '0001_a': [up, 'SELECT 1;'] }), { url });
+
+    const document = (await project.cli(['up', '--json'])).json();
+
+    expect(document).toMatchObject({ exitCode: 3, error: { code: 'pooler-refused', line: 3 } });
+    expect(document.error?.hint).toContain('connect to the server itself');
+    expect(await database.admin("SELECT to_regclass('a') AS a")).toEqual([{ a: null }]);
+  });
+
   test('statement pooling is refused with the cure, and nothing is written', async ({ database }) => {
     const url = await startPgbouncer(database.url, 'statement');
     const project = await openProject(files, { url });

@@ -1,4 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${NAME} is the configuration's own notation
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -178,7 +179,12 @@ describe('finding the file', () => {
       {},
       'there are two configuration files: .pulsemigraterc and .pulsemigraterc.yaml',
     ],
-    ['a directory of that name', { '.pulsemigraterc/x': '' }, {}, '.pulsemigraterc cannot be read: it is not a file'],
+    [
+      'a directory of that name',
+      { '.pulsemigraterc/x': '' },
+      {},
+      '.pulsemigraterc cannot be read: it is a directory, not a file',
+    ],
     ['a missing file', {}, { config: 'no.yaml' }, 'no.yaml cannot be read: there is no such file'],
     [
       'code',
@@ -195,6 +201,20 @@ describe('finding the file', () => {
   ])('%s is refused', async (_case, files, flags, message) => {
     const error = await refusal(loadSettings(flags, await surroundings(files)));
     expect([error.code, error.message]).toEqual(['config-invalid', message]);
+  });
+
+  test('a named pipe is refused instead of waited for, and passed over where it is called package.json', async () => {
+    const around = await surroundings();
+    for (const name of ['pipe.yaml', 'package.json']) execFileSync('mkfifo', [join(around.cwd, name)]);
+    const error = await refusal(loadSettings({ config: 'pipe.yaml' }, around));
+    expect([error.message, error.hint]).toEqual([
+      'pipe.yaml cannot be read: it is a named pipe, not a file',
+      'write the configuration into a file and name that one',
+    ]);
+    expect((await refusal(loadSettings({}, { ...around, env: { PULSE_CONFIG: '/dev/zero' } }))).message).toBe(
+      '/dev/zero cannot be read: it is a device, not a file',
+    );
+    expect((await loadSettings({}, around)).file).toBeNull();
   });
 
   test('code that cosmiconfig would run from the current folder is not run', async () => {
@@ -297,12 +317,12 @@ describe('a file with problems', () => {
         [
           ".pulsemigraterc:14:5",
           "unknown key "environments" in environments.production",
-          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, protected, backup, checks",
+          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, reconnectWait, protected, backup, checks",
         ],
         [
           ".pulsemigraterc:15:1",
           "unknown key "__proto__"",
-          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, protected, backup, checks, environments",
+          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, reconnectWait, protected, backup, checks, environments",
         ],
       ]
     `);

@@ -157,6 +157,21 @@ describe('what is refused, with its place and its cure', () => {
     expect(error.message).toBe('the folder of migrations db/m has a problem; nothing was run');
   });
 
+  test('a name that is not UTF-8 is shown with its bytes escaped, and still makes a pair', async ({ directory }) => {
+    const named = (name: string) => Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(name, 'latin1')]);
+    await write(directory, pair);
+    await writeFile(named('0002_caf\xe9.up.sql'), 'select 1;');
+    await writeFile(named('0002_caf\xe9.down.sql'), 'select 1;');
+    await writeFile(named('0003\xff.sql'), 'select 1;');
+    await writeFile(named('\xff.txt'), '');
+    const cure = 'the name of the file is not UTF-8 → rename it with letters a-z, digits and underscores';
+    expect(told(await refusal(directory))).toEqual([
+      `db/m/0002_caf\\xe9.down.sql: ${cure}`,
+      `db/m/0002_caf\\xe9.up.sql: ${cure}`,
+      `db/m/0003\\xff.sql: ${cure}`,
+    ]);
+  });
+
   test('a folder, a link that leads nowhere, one that leads out and a socket, each named like a migration', async ({
     directory,
   }) => {

@@ -231,6 +231,40 @@ describe('transactions', () => {
   });
 });
 
+describe('statements that mean something else in a migration', () => {
+  const refused: readonly (readonly [text: string, message: string])[] = [
+    ['copy a to stdout;', 'COPY … TO stdout'],
+    ['COPY (SELECT 1) TO STDOUT (FORMAT csv);', 'COPY … TO stdout'],
+    ['set standard_conforming_strings = off;', 'standard_conforming_strings turned off'],
+    ["SET LOCAL standard_conforming_strings TO 'false';", 'standard_conforming_strings turned off'],
+    [
+      "SELECT pg_catalog.set_config('standard_conforming_strings', 'off', false);",
+      'standard_conforming_strings turned off',
+    ],
+  ];
+  test.each(refused)('%s is refused with its place and what to write instead', (text, message) => {
+    const { problems } = parse(`select 1;\n${text}`);
+    expect(problems).toEqual([
+      {
+        message: expect.stringContaining(message),
+        hint: expect.stringMatching(/delete/),
+        location: expect.objectContaining({ line: 2, column: 1 }),
+      },
+    ]);
+  });
+
+  test.each([
+    "COPY a TO '/tmp/stdout';",
+    'COPY (SELECT a AS "to", b AS stdout FROM c) TO PROGRAM \'cat\';',
+    'SET standard_conforming_strings = on;',
+    'SET standard_conforming_strings TO DEFAULT;',
+    "SELECT set_config('standard_conforming_strings', 'on', false);",
+    "SELECT 'SET standard_conforming_strings = off';",
+  ])('%s is taken', (text) => {
+    expect(parse(text).problems).toEqual([]);
+  });
+});
+
 describe('files without statements', () => {
   test('an up of comments only is accepted with a warning', () => {
     const { problems, warnings } = parse('-- nothing to do here\n');

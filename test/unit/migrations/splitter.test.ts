@@ -53,6 +53,12 @@ describe('what the parser test cannot compare', () => {
   });
 });
 
+test('a body inside another one, which the grammar takes, ends at its own END and hides none of its semicolons', () => {
+  const outer = "create procedure p() begin atomic create function f() returns int begin atomic select ';'; end; end";
+  const alias = 'create procedure p() begin atomic create or replace view v as select 1 from begin atomic; end';
+  expect(cut(`${outer};\nselect 1; ${alias}; select 2`)).toEqual([outer, 'select 1', alias, 'select 2']);
+});
+
 describe('COPY data', () => {
   function copies(text: string): readonly (string | null)[] {
     const { statements, problems } = splitStatements(text);

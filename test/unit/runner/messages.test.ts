@@ -28,6 +28,26 @@ test('COPY data travels by itself, and what stands before and behind it keeps it
   for (const message of messages) expect(text.slice(message.offset).startsWith(message.text)).toBe(true);
 });
 
+test('a CREATE INDEX IF NOT EXISTS ends its message, so that what became of it can be asked for at once', () => {
+  const text =
+    'BEGIN; SELECT 1; create unique index if not exists a_id on a (id) /* ; */ ; -- why\nSELECT 2;\nCREATE INDEX IF NOT EXISTS ON a (id);\nCOMMIT;\n';
+  const file = parse(text);
+
+  const messages = messagesOf(file);
+
+  expect(
+    messages.map((message) => [
+      message.text.trim(),
+      message.kind === 'sql' && message.last !== undefined ? file.statements.indexOf(message.last) : null,
+    ]),
+  ).toEqual([
+    ['; SELECT 1; create unique index if not exists a_id on a (id) /* ; */ ; -- why', 2],
+    ['SELECT 2;\nCREATE INDEX IF NOT EXISTS ON a (id);', 4],
+    [';', null],
+  ]);
+  expect(messages.map((message) => message.text).join('')).toHaveLength(text.length);
+});
+
 test("the file's own BEGIN and COMMIT are blanked, so that every other character keeps its line and column", () => {
   const text = 'BEGIN\n  ISOLATION LEVEL SERIALIZABLE;\nSELECT nope;\r\nCOMMIT;\n';
 

@@ -55,6 +55,19 @@ test.for([20, 40, 79, 80, 200])('a long line is cut around its place to fit %i c
   expect(line.length).toBeLessThanOrEqual(Math.max(columns, 28));
 });
 
+test('what steers a terminal is shown and not sent', () => {
+  const typed = '\u001b[2J\r\u0007';
+  const lines = shown({
+    hint: `do ${typed}`,
+    now: [`now ${typed}`],
+    location: { file: 'm.sql', line: 3, column: 4, excerpt: 'a\u001bbc' },
+    server: { sqlstate: '42601', detail: `line\n${typed}` },
+  }).join('\n');
+  expect(lines).not.toMatch(/[\p{Cc}--\n]/v);
+  expect(lines).toContain('do \\x1b[2J\\x0d\\x07');
+  expect(lines).toContain('  3 | a·bc\n         ^');
+});
+
 test('characters outside the basic plane count as one', () => {
   const [, line = '', caret = ''] = shown({ location: { file: 'm.sql', line: 1, column: 3, excerpt: '𝄞𝄞X' } });
 

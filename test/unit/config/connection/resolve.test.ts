@@ -58,7 +58,7 @@ describe('a connection string is understood as libpq understands it', () => {
     ['host=h connect_timeout=0', { connectTimeoutMs: 0 }],
     [
       'host=h',
-      { connectTimeoutMs: 30_000, sslmode: 'prefer', applicationName: 'pulse-migrate', targetSessionAttrs: 'any' },
+      { connectTimeoutMs: 12_000, sslmode: 'prefer', applicationName: 'pulse-migrate', targetSessionAttrs: 'any' },
     ],
     ['host=h fallback_application_name=f', { applicationName: 'f' }],
     ['host=h sslrootcert=system', { sslmode: 'verify-full', sslrootcert: 'system' }],
@@ -192,10 +192,13 @@ describe('what the string leaves out comes from elsewhere', () => {
     });
   });
 
-  test('a PGSERVICEFILE that cannot be read is refused instead of passed over', async () => {
-    const { problems } = await resolved('service=main', { PGSERVICEFILE: '/nonexistent/services' }, service);
-    expect(problems).toEqual(['/nonexistent/services (PGSERVICEFILE) cannot be read']);
-  });
+  test.each(['/nonexistent/services', '/dev/zero', '/dev'])(
+    'the PGSERVICEFILE %s, which cannot be read to its end, is refused instead of passed over',
+    async (path) => {
+      const { problems } = await resolved('service=main', { PGSERVICEFILE: path }, service);
+      expect(problems).toEqual([`${path} (PGSERVICEFILE) cannot be read`]);
+    },
+  );
 
   test('an unsupported parameter in an environment variable is refused by the name of the variable', async () => {
     expect(await resolved('', { PGCHANNELBINDING: 'require' })).toEqual({

@@ -1,0 +1,70 @@
+import { PulseError } from '../errors.ts';
+import { guardConstraint } from '../ledger/append.ts';
+import { hasTouched } from '../ledger/touched.ts';
+import { StatementError } from '../postgres/errors.ts';
+import type { Step } from './step.ts';
+
+/** Whether a file would call the guard's promise in before it can be kept, by what its text shows. */
+export function callsPromiseIn({ file }: Step): boolean {
+  return /\bset\s+constraints\s[^;]*\b(?:all|guard_promises_a_ledger_row)\b/i.test(file.text);
+}
+
+/** The guard's promise was checked by a SET CONSTRAINTS within a function, and not by a COMMIT. */
+export function isPromiseCalledIn(error: unknown): boolean {
+  const cause = error instanceof PulseError ? error.cause : null;
+  return (
+    cause instanceof StatementError &&
+    cause.constraint === guardConstraint &&
+    /\bset\s+constraints\b/i.test(cause.context ?? '')
+  );
+}
+
+/** Another transaction than the one that was begun: what the file did in between may be there for good. */
+export function endedItself({ file }: Step): PulseError {
+  return new PulseError(
+    'migration-partial',
+    `${file.path} ended its transaction itself; statements behind that point may have been committed one by one, and none of it is recorded`,
+    {
+      hint: 'compare the database with the file, then take the transaction control out of it',
+      location: { file: file.path },
+    },
+  );
+}
+
+/**
+ * What a refusal of one of the run's own statements says of guard and ledger; null where it says something else. The
+ * NOT NULL columns are there to fail in exactly these cases. An error with a context comes out of a function, which
+ * may give its errors any name it likes.
+ */
+export function guardFailure(error: StatementError, schema: string, step: Step): PulseError | null {
+  if (error.context !== undefined || error.schema !== schema) return null;
+  if (error.sqlstate === '23502' && error.table === 'guard') {
+    return new PulseError(
+      'lock-not-obtained',
+      'the run lease was taken over by another run; nothing of this file was applied',
+      { hint: 'pulse-migrate status' },
+    );
+  }
+  if (error.sqlstate === '23502' && error.table === 'ledger') return hasTouched(step.file.path, schema, error);
+  if (error.constraint === guardConstraint) {
+    return new PulseError(
+      'migration-failed',
+      `the ledger in schema ${schema} did not take the row of ${step.file.path}`,
+      {
+        hint: `see which trigger keeps rows away, and drop it: psql -c '\\d ${schema}.ledger'`,
+        location: { file: step.file.path },
+        cause: error,
+      },
+    );
+  }
+  return null;
+}
+
+/** A file that would drop or alter the guard is stopped by the server, since the guard's promise is still open. */
+export function touchesGuard(error: StatementError, schema: string, { file }: Step): PulseError | null {
+  const told = `${error.context ?? ''} ${file.text}`;
+  const meant = told.includes(schema) || /\bowned\b/i.test(told);
+  return error.sqlstate === '55006' && /\bguard\b/.test(error.message) && meant
+    ? hasTouched(file.path, schema, error)
+    : null;
+}

@@ -1,0 +1,124 @@
+import type { CliRun } from '../../support/cli.ts';
+import { type Side, startCuttingProxy } from '../../support/cutting-proxy.ts';
+import { openProject } from '../../support/project.ts';
+import type { PrivateServer } from '../../support/server-launch.ts';
+import { judge, type Scene } from './aftermath.ts';
+import { type ServerPair, startPair } from './server-pair.ts';
+import { chanceAt, oneIsAsked, spread } from './settings.ts';
+import type { Verdict } from './tally.ts';
+import { mixed } from './workload.ts';
+
+/** A message of a run: the one of that number, or the first to the server that holds a text. */
+type Moment = { readonly side: Side; readonly message: number } | { readonly text: string };
+
+/** When the primary dies, and since when the standby has received nothing. */
+export interface Failover {
+  /** Neither this message nor any after it reaches anybody. */
+  readonly dies: Moment;
+  /** Null: the standby follows to the end, as fast as it can. */
+  readonly cutOff: Moment | null;
+}
+
+/** Spread over a run of so many messages; in two of three the standby lacks the last ones, or many of them. */
+export function failoversOf(
+  passed: Readonly<Record<Side, number>>,
+  count: number,
+): readonly (Failover & { readonly place: string })[] {
+  const all = (['to-server', 'to-client'] as const).flatMap((side) =>
+    spread(passed[side], oneIsAsked ? passed[side] : Math.ceil(count / 2)).map((dies, index) => {
+      const place = `up:${side}:${dies}`;
+      const chance = chanceAt(place);
+      // A few messages are a COMMIT or two; a good part of the run is several migrations.
+      const share = [null, 0.1, 0.5][Math.floor(chance() * 3)] ?? null;
+      const message = share === null ? null : Math.max(1, dies - Math.ceil(chance() * share * passed[side]));
+      return { place, dies: { side, message: dies }, cutOff: message === null ? null : { side, message }, index };
+    }),
+  );
+  // From both sides, also where few are asked for.
+  const mingled = all.toSorted((a, b) => a.index - b.index);
+  return oneIsAsked ? mingled : mingled.slice(0, count);
+}
+
+/** How long the run may wait for the standby to be promoted. */
+const patience = ['--reconnect-wait', '60s'];
+
+/** Runs a command on the pair, over a list of hosts, and has the primary die in the middle of it. */
+export async function runWithFailover(
+  pair: ServerPair,
+  argv: readonly string[],
+  { dies, cutOff }: Failover,
+): Promise<{ readonly run: CliRun; readonly survivor: Scene; readonly died: boolean }> {
+  const { primary, standby } = pair;
+  const promotion: { begun: Promise<Scene> | null } = { begun: null };
+  const cut = 'text' in dies ? { side: 'to-server' as const, message: 0, text: dies.text } : dies;
+  const proxy = await startCuttingProxy(
+    { host: primary.host, port: primary.port },
+    { ...cut, mode: 'dead' },
+    (side, message, bytes) => {
+      const isNow = (moment: Moment | null) =>
+        moment !== null &&
+        ('text' in moment
+          ? side === 'to-server' && bytes.includes(moment.text)
+          : side === moment.side && message === moment.message);
+      if (isNow(cutOff)) pair.cutOff();
+      if (!isNow(dies) || promotion.begun !== null) return;
+      pair.killPrimary();
+      promotion.begun = pair.promote();
+      // Waited for below.
+      promotion.begun.catch(() => {});
+    },
+  );
+  const url = `postgresql://postgres:${primary.password}@127.0.0.1:${proxy.port},127.0.0.1:${standby.port}/postgres?target_session_attrs=read-write&sslmode=disable`;
+  try {
+    const project = await openProject(mixed);
+    const run = await project.cli([...argv, ...patience], { env: { DATABASE_URL: url } });
+    const died = promotion.begun !== null;
+    if (!died) pair.killPrimary();
+    return { run, survivor: await (promotion.begun ?? pair.promote()), died };
+  } finally {
+    await proxy.close();
+  }
+}
+
+/** How many messages a command takes when nothing happens. */
+export async function messagesOf(
+  server: PrivateServer,
+  scene: Scene,
+  argv: readonly string[],
+): Promise<Readonly<Record<Side, number>>> {
+  const proxy = await startCuttingProxy({ host: server.host, port: server.port }, null);
+  const url = Object.assign(new URL(server.url), { port: String(proxy.port) });
+  try {
+    await scene.project.done([...argv, ...patience], { env: { DATABASE_URL: url.href, PGSSLMODE: 'disable' } });
+    return proxy.passed;
+  } finally {
+    await proxy.close();
+  }
+}
+
+/** One failover: whatever the run says is applied must be on the server that is left, and the next `up` completes. */
+export async function failOver(template: PrivateServer, states: Scene['states'], failover: Failover): Promise<Verdict> {
+  await using pair = await startPair(template, states);
+  const { run, survivor, died } = await runWithFailover(pair, ['up', '--json', '--yes'], failover);
+  // A run that was over before the failover has nothing to answer for.
+  if (!died) return judge(survivor, null, survivor.states.length - 1);
+  const { result } = run.json<{ applied?: { version: string }[]; lost?: unknown[] } | null>();
+  const claimed = (result?.applied ?? []).map(({ version }) => version);
+  const there = await appliedOn(survivor);
+  const figures = { 'confirmed migrations lost': result?.lost?.length ?? 0, 'largest exit': run.exitCode };
+  const untrue = claimed.filter((version) => !there.includes(version));
+  if (untrue.length > 0)
+    return { fault: 'untrue', detail: `called applied, and lost: ${untrue.join(', ')}\n${run.stdout}`, figures };
+  const verdict = await judge(survivor, run, survivor.states.length - 1);
+  return { ...verdict, figures: { ...verdict.figures, ...figures } };
+}
+
+/** The versions that the ledger calls applied; none where there is no ledger. */
+export async function appliedOn({ database }: Pick<Scene, 'database'>): Promise<readonly string[]> {
+  const [there] = await database.admin<{ there: boolean }>(
+    "SELECT to_regclass('pulse_migrate.applied') IS NOT NULL AS there",
+  );
+  if (there?.there !== true) return [];
+  const rows = await database.admin<{ version: string }>('SELECT version FROM pulse_migrate.applied ORDER BY number');
+  return rows.map(({ version }) => version);
+}

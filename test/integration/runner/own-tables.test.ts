@@ -1,0 +1,109 @@
+import { expect } from 'vitest';
+import { type TestDatabase, test } from '../../support/database.ts';
+import { openProject, pairs, table } from '../../support/project.ts';
+import { stateOf } from '../../support/untouched.ts';
+
+const swallow = `CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER swallow BEFORE INSERT ON pulse_migrate.ledger FOR EACH ROW EXECUTE FUNCTION public.swallow();`;
+
+const hands: readonly (readonly [what: string, up: string])[] = [
+  ['drops their schema', 'DROP SCHEMA pulse_migrate CASCADE;'],
+  ['renames their schema', 'ALTER SCHEMA pulse_migrate RENAME TO elsewhere;'],
+  ['keeps rows out of the ledger by a trigger', swallow],
+  [
+    'deletes from the ledger behind its trigger',
+    'SET session_replication_role = replica; DELETE FROM pulse_migrate.ledger;',
+  ],
+  ['gives another table to the ledger as a child', 'CREATE TABLE child () INHERITS (pulse_migrate.ledger);'],
+  ['deletes the lease', 'DELETE FROM pulse_migrate.lease;'],
+  ['deletes the row of the guard', 'DELETE FROM pulse_migrate.guard;'],
+];
+
+for (const [mode, directive] of [
+  ['in one transaction', ''],
+  ['without one', '-- pulse: no-transaction\n'],
+] as const) {
+  // Without a transaction there is no guard; the rest is one mechanism.
+  const tried = directive === '' ? hands : hands.filter(([what]) => /their schema|lease/.test(what));
+  test.for(tried)(
+    `a file that, ${mode}, works on our own tables and %s is refused by that name and leaves nothing`,
+    async ([, up], { database }) => {
+      const project = await openProject(pairs({ '0001_a': table('a') }), database);
+      await project.done(['up']);
+      // As a function would do it: no name in the text of the file tells.
+      await database.admin(`CREATE PROCEDURE hand() LANGUAGE plpgsql AS $hand$ BEGIN ${up} END $hand$`);
+      const before = await recordOf(database);
+      await project.write(pairs({ '0002_hand': [`${directive}CALL hand();`, 'SELECT 1;'], '0003_b': table('b') }));
+
+      const document = (await project.cli(['up', '--json', '--backup-done'])).json();
+
+      expect(document).toMatchObject({ exitCode: 5, error: { code: 'migration-failed' } });
+      expect(document.error?.message).toContain('in schema pulse_migrate, which no migration may');
+      expect(await recordOf(database)).toEqual(before);
+
+      await project.write({ '0002_hand.up.sql': `${directive}SELECT 1;` });
+      expect((await project.done(['up', '--json', '--backup-done'])).json().result).toMatchObject({ pending: [] });
+    },
+  );
+}
+
+/** The catalog, ours included, and what the record says is done: a file without a transaction adds a row that it failed. */
+async function recordOf(database: TestDatabase) {
+  const { catalog } = await stateOf(database);
+  const rows = await database.admin(`SELECT l.*, (SELECT count(*) FROM pulse_migrate.lease) AS leases
+FROM pulse_migrate.ledger AS l WHERE outcome = 'done' ORDER BY id`);
+  return { catalog, rows };
+}
+
+test('a ledger that somebody taught to swallow rows makes a migration fail, which would not be recorded', async ({
+  database,
+}) => {
+  const project = await openProject(pairs({ '0001_a': table('a') }), database);
+  await project.done(['up']);
+  await database.admin(swallow);
+  await project.write(pairs({ '0002_b': table('b') }));
+
+  const document = (await project.cli(['up', '--json', '--backup-done'])).json();
+
+  expect(document).toMatchObject({ exitCode: 5, error: { code: 'migration-failed' } });
+  expect(document.error?.message).toContain('the ledger in schema pulse_migrate did not take the row');
+  expect(document.error?.hint).toContain('trigger');
+  expect(await database.admin("SELECT to_regclass('b') AS b")).toEqual([{ b: null }]);
+  await database.admin('DROP TRIGGER swallow ON pulse_migrate.ledger');
+  await project.done(['up', '--backup-done']);
+});
+
+test('reading and granting on the record, and an ANALYZE of everything, are nobody’s harm', async ({ database }) => {
+  const up = `GRANT USAGE ON SCHEMA pulse_migrate TO pg_monitor; GRANT SELECT ON ALL TABLES IN SCHEMA pulse_migrate TO pg_monitor;
+CREATE VIEW done AS SELECT version FROM pulse_migrate.applied; ANALYZE;`;
+  const project = await openProject(pairs({ '0001_a': [up, 'DROP VIEW done;'] }), database);
+
+  await project.done(['up']);
+  await project.done(['down', '--i-know']);
+});
+
+const forged: readonly (readonly [as: string, using: string])[] = [
+  ['the guard', "ERRCODE = '23502', SCHEMA = 'pulse_migrate', TABLE = 'guard', COLUMN = 'token'"],
+  ['the ledger', "ERRCODE = '23502', SCHEMA = 'pulse_migrate', TABLE = 'ledger', COLUMN = 'entry'"],
+  ['the promise', "ERRCODE = '23503', SCHEMA = 'pulse_migrate', CONSTRAINT = 'guard_promises_a_ledger_row'"],
+];
+
+test.for(forged)(
+  'an error that a file raises as %s would is told as what it is, at its statement and at COMMIT',
+  async ([, using], { database }) => {
+    const raise = `RAISE EXCEPTION 'forged' USING ${using};`;
+    const late = `CREATE FUNCTION forges() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${raise} END $$;
+CREATE TABLE late (id int);
+CREATE CONSTRAINT TRIGGER forges AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION forges();
+INSERT INTO late VALUES (1);`;
+    const project = await openProject(pairs({ '0001_a': [`DO $$ BEGIN ${raise} END $$;`, 'SELECT 1;'] }), database);
+
+    for (const up of [null, late]) {
+      if (up !== null) await project.write({ '0001_a.up.sql': up });
+      expect((await project.cli(['up', '--json'])).json()).toMatchObject({
+        exitCode: 5,
+        error: { code: 'migration-failed', message: 'forged' },
+      });
+    }
+  },
+);
