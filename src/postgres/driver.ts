@@ -162,7 +162,8 @@ const endOfSession = new Set(['57P01', '57P02', '57P03', '25P03', '57P05']);
 function translate(error: unknown, completed = 0): unknown {
   if (isServerError(error)) {
     const refusal = new StatementError(error, completed);
-    if (!endOfSession.has(refusal.sqlstate)) return refusal;
+    // A function may raise any SQLSTATE it likes; the severity is the server's own, in English whatever its language.
+    if (!endOfSession.has(refusal.sqlstate) || error['severity'] === 'ERROR') return refusal;
     return new PulseError('connection-lost', `the server ended the connection: ${refusal.message}`, {
       server: serverReport(refusal),
       cause: refusal,

@@ -1,5 +1,7 @@
+import { PulseError } from '../errors.ts';
 import { ledgerRows } from '../ledger/explain.ts';
 import type { Actor } from '../ledger/ledger.ts';
+import { quoteLiteral } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, sql } from '../postgres/sql.ts';
 
@@ -12,7 +14,10 @@ interface HolderRow {
   readonly seconds: number | null;
 }
 
-/** Who holds the lease, for a person who waits: pid, application, role, person, address, age; as far as each is known. */
+/**
+ * Who holds the lease, for a person who waits: pid, application, role, person, address, age; as far as each is known.
+ * @throws {PulseError} `ledger-mismatch` when somebody has deleted the lease's row.
+ */
 export async function describeHolder(session: Session, schema: string): Promise<string> {
   const [row] = await ledgerRows<HolderRow>(
     session,
@@ -23,7 +28,12 @@ export async function describeHolder(session: Session, schema: string): Promise<
                pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - l.taken_at))::pg_catalog.int4 AS seconds
         FROM ${ident(schema, 'lease')} AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.backend_pid`,
   );
-  if (row === undefined || row.backend_pid === null) return 'a run that is just ending';
+  if (row === undefined) {
+    throw new PulseError('ledger-mismatch', `the one row of ${schema}.lease is gone`, {
+      hint: `put it back: psql -c ${quoteLiteral(`INSERT INTO ${ident(schema, 'lease').text} DEFAULT VALUES`)}`,
+    });
+  }
+  if (row.backend_pid === null) return 'a run that is just ending';
   const parts = [
     `pid ${row.backend_pid}`,
     row.application === '' ? null : row.application,

@@ -50,6 +50,11 @@ interface Loss {
   readonly ledger: LedgerState;
 }
 
+/** What a failure that `refuseLost` threw names; nothing for any other. */
+export function lostIn(error: PulseError): readonly ConfirmedStep[] {
+  return (error.result as Loss | null | undefined)?.lost ?? [];
+}
+
 /** Steps in one direction without those a failure says are lost. */
 export function withoutLost<Named extends NamedStep>(
   steps: readonly Named[],

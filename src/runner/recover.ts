@@ -6,7 +6,7 @@ import type { Session } from '../postgres/session.ts';
 import { fellSilent } from '../postgres/silence.ts';
 import { ident, sql } from '../postgres/sql.ts';
 import type { Lease } from './lease.ts';
-import { type Confirmed, refuseLost } from './lost-steps.ts';
+import { type Confirmed, lostIn, refuseLost } from './lost-steps.ts';
 import type { RunnerDeps } from './step.ts';
 
 /**
@@ -59,19 +59,17 @@ export async function recover(deps: RunnerDeps, run: InterruptedRun, loss: Pulse
  */
 export async function makeSure(deps: RunnerDeps, { schema, lease, confirmed }: InterruptedRun): Promise<void> {
   const loss = new PulseError('connection-lost', 'the connection was lost as the run ended; all of it was committed');
-  let session: Session;
   try {
-    session = await reconnect(deps, loss);
+    const session = await reconnect(deps, loss);
+    try {
+      await refuseLost(session, schema, confirmed);
+    } finally {
+      await lease.releaseIn(session);
+      await session.close();
+    }
   } catch (error) {
-    if (!(error instanceof PulseError)) throw error;
+    if (!(error instanceof PulseError) || lostIn(error).length > 0) throw error;
     deps.emit({ type: 'warning', message: [error.message, ...error.now].join('; '), hint: 'pulse-migrate status' });
-    return;
-  }
-  try {
-    await refuseLost(session, schema, confirmed);
-  } finally {
-    await lease.releaseIn(session);
-    await session.close();
   }
 }
 

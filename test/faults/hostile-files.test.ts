@@ -9,9 +9,7 @@ import { openStage, type Stage } from './hostile/stage.ts';
 import { sizes, spread } from './support/settings.ts';
 import { Tally } from './support/tally.ts';
 
-const files: readonly HostileFile[] = [...hiddenEnds, ...sessionState, ...ownTables, ...fromOutside].filter(
-  ({ awaits }) => awaits === undefined,
-);
+const files: readonly HostileFile[] = [...hiddenEnds, ...sessionState, ...ownTables, ...fromOutside];
 const throughPool = files.filter(({ pooled }) => pooled === true);
 
 test('hostile files either take effect wholly or are told by name, and nothing of them reaches the next file', async () => {

@@ -11,14 +11,11 @@ function raises(name: string, using: string, rest: Partial<HostileFile> = {}): H
   });
 }
 
-/** Only FATAL ends a session; an ERROR with such a code is a statement's. */
-const severity = 'src/postgres/driver.ts: translate() asks for the SQLSTATE alone, not for the severity';
-
 /** Errors that look like ours or like the end of the connection, and what works on the server, not on the session. */
 export const fromOutside: readonly HostileFile[] = [
-  raises('raise 57P01', "ERRCODE = '57P01'", { awaits: severity }),
-  raises('raise 57P03', "ERRCODE = '57P03'", { awaits: severity }),
-  raises('raise 25P03', "ERRCODE = '25P03'", { awaits: severity }),
+  raises('raise 57P01', "ERRCODE = '57P01'"),
+  raises('raise 57P03', "ERRCODE = '57P03'"),
+  raises('raise 25P03', "ERRCODE = '25P03'"),
   raises('raise 40001', "ERRCODE = '40001'"),
   raises('raise 55P03', "ERRCODE = '55P03'", { ends: refused('lock-not-obtained', 'forged') }),
   raises('raise 57014', "ERRCODE = '57014'"),
@@ -109,7 +106,6 @@ CREATE EVENT TRIGGER empties ON ddl_command_end EXECUTE FUNCTION public.empties(
     mode: 'no-transaction',
     does: "DO $$ BEGIN RAISE EXCEPTION 'forged' USING ERRCODE = '57P01'; END $$;",
     ends: partly('forged', 'first mark'),
-    awaits: severity,
   },
   {
     name: 'index with the name of another, IF NOT EXISTS, without a transaction',

@@ -21,8 +21,6 @@ export interface HostileFile {
   readonly as?: 'owner';
   /** Tried through PgBouncer as well, where another client of the pool must not notice anything. */
   readonly pooled?: boolean;
-  /** Not tried until this is mended. */
-  readonly awaits?: string;
   /** Where it differs through PgBouncer. */
   readonly endsPooled?: Ending;
 }

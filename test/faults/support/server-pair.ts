@@ -8,6 +8,10 @@ import { openPrivateScene } from './private-scene.ts';
 export interface ServerPair extends AsyncDisposable {
   readonly primary: PrivateServer;
   readonly standby: PrivateServer;
+  /** On the primary. */
+  readonly scene: Scene;
+  /** Waits until the standby has all that the primary has committed. */
+  caughtUp(): Promise<void>;
   /** From now on nothing of what the primary commits reaches the standby. At once, so that a message can be the moment. */
   cutOff(): void;
   /** The primary is gone, as when its machine is. At once. */
@@ -21,7 +25,8 @@ export async function startPair(copyOf: PrivateServer, states: Scene['states']):
   const primary = await startServer({ copyOf });
   const upstream = `host=${primary.socketDirectory} port=${primary.port} user=postgres`;
   const standby = await startServer({ copyOf, standby: true, settings: { primary_conninfo: upstream } });
-  const { database } = await openPrivateScene(primary, states);
+  const scene = await openPrivateScene(primary, states);
+  const { database } = scene;
   const sender = await until('the standby follows', async () => {
     const [row] = await database.admin<{ pid: number }>(
       "SELECT pid FROM pg_stat_replication WHERE state = 'streaming'",
@@ -34,6 +39,15 @@ export async function startPair(copyOf: PrivateServer, states: Scene['states']):
   return {
     primary,
     standby,
+    scene,
+    caughtUp: async () => {
+      await until('the standby has caught up', async () => {
+        const [row] = await database.admin<{ behind: boolean }>(
+          'SELECT replay_lsn IS DISTINCT FROM pg_current_wal_lsn() AS behind FROM pg_stat_replication',
+        );
+        return row?.behind === false;
+      });
+    },
     cutOff: () => {
       // Stopped, not killed: another sender would take its place.
       if (!isCutOff) process.kill(sender, 'SIGSTOP');

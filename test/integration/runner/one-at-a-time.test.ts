@@ -77,6 +77,21 @@ test('a wait that is over names the holder by pid, program and person, and exits
   await holder.ended;
 });
 
+test('a lease whose row somebody has deleted is told at once, with the statement that puts it back', async ({
+  database,
+}) => {
+  const project = await openProject(pairs({ '0001_a': table('a') }), database);
+  await project.done(['up']);
+  await database.admin('DELETE FROM pulse_migrate.lease');
+
+  const run = await project.cli(['redo', '--i-know', '--json']);
+
+  expect(run.json()).toMatchObject({ exitCode: 7, error: { code: 'ledger-mismatch' } });
+  const statement = /psql -c '(.+)'$/.exec(run.json().error?.hint ?? '')?.[1] ?? '';
+  await database.admin(statement);
+  await project.done(['redo', '--i-know']);
+});
+
 test('a run whose program was killed is taken over as soon as its backend is gone', async ({ database, start }) => {
   const project = await openProject(sleeper, database);
   const holder = start(project, ['up']);
