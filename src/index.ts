@@ -12,6 +12,7 @@ export { type ConnectOptions, connect } from './postgres/connect.ts';
 export { type ConnectionParameters, Secret } from './postgres/connection-parameters.ts';
 export { type Interruption, interruptible } from './postgres/interruptible.ts';
 export type { Session } from './postgres/session.ts';
+export { givenUpWhenSilent } from './postgres/silence.ts';
 export { type DownInput, type DownResult, down } from './runner/down.ts';
 export { type GoToInput, type GoToResult, goTo, redo } from './runner/go-to.ts';
 export { type BaselineResult, baseline, type RepairInput, type RepairResult, repair } from './runner/repair.ts';

@@ -138,7 +138,10 @@ export async function runnerDeps(
     now: runtime.now,
     sleep: runtime.sleep,
     every: runtime.every,
-    connect: async (withinMs) => guarded(await connect(withinTime(parameters, withinMs)), runtime),
+    connect: async (withinMs) => {
+      const begin = () => connect(withinTime(parameters, withinMs));
+      return guarded(await orInterrupted(runtime.signal, begin, (late) => void late.close()), runtime);
+    },
     reconnectWaitMs,
     newId: runtime.newId,
     chance: runtime.chance,

@@ -15,12 +15,12 @@ export function touched(schema: string): Sql {
   const relation = (name: string) => sql`pg_catalog.to_regclass(${ident(schema, name).text})::pg_catalog.oid`;
   const all = [...writtenTo, ...alsoThere].map(relation);
   return sql`(SELECT pg_catalog.array_position(ARRAY[${join(all)}], NULL) IS NOT NULL
-  OR EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = ${relation('ledger')} AND relhassubclass)
+  OR EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = ${relation('ledger')})
   OR EXISTS (
     SELECT FROM pg_catalog.pg_locks AS l
     WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid()
       AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
-      AND (l.mode IN ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+      AND (l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
              AND l.relation IN (${join(all)})
         OR l.mode = 'RowExclusiveLock' AND l.relation IN (${join(writtenTo.map(relation))}))))`;
 }

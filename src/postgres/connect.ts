@@ -49,12 +49,7 @@ async function tryAttempt(attempt: Attempt, parameters: ConnectionParameters, op
     return { failure, encrypted: null };
   }
   try {
-    const session = await openSession(opened, attempt, parameters, options);
-    if (await serves(session, parameters)) return { session };
-    await session.close();
-    const message = `${target(attempt.host, parameters)} is not a ${parameters.targetSessionAttrs} server`;
-    const hint = 'connect to another host, or change target_session_attrs';
-    return { failure: new PulseError('connection-failed', message, { hint }), encrypted: null };
+    return { session: await openSession(opened, attempt, parameters, options) };
   } catch (failure) {
     if (!(failure instanceof PulseError)) return { failure, encrypted: 'hopeless' };
     return { failure, encrypted: failure.code === 'connection-failed' ? null : opened.encrypted };
@@ -78,7 +73,7 @@ async function openSession(
     // Sure in all modes of a pooler and without false alarms (measured): it invents the key it greets with.
     const pooled = Number(facts?.['pid']) !== wire.backend()?.pid;
     if (pooled) await refuseStatementPooling(wire, attempt, parameters);
-    return sessionOf(wire, {
+    const session = sessionOf(wire, {
       socket,
       attempt,
       parameters,
@@ -87,6 +82,10 @@ async function openSession(
       serverVersion: Number(facts?.['number']),
       serverVersionText: String(facts?.['text']),
     });
+    if (await serves(session, parameters)) return session;
+    const message = `${target(attempt.host, parameters)} is not a ${parameters.targetSessionAttrs} server`;
+    const hint = 'connect to another host, or change target_session_attrs';
+    throw new PulseError('connection-failed', message, { hint });
   } catch (error) {
     socket.destroy();
     if (deadline.isOver() && error instanceof PulseError && error.code === 'connection-lost')

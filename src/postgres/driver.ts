@@ -155,15 +155,24 @@ function lastRows(result: unknown): Row[] {
   return Array.isArray(last) ? (last as Row[]) : (result as Row[]);
 }
 
-/** admin_shutdown, crash_shutdown, cannot_connect_now, idle_in_transaction_session_timeout, idle_session_timeout. */
-const endOfSession = new Set(['57P01', '57P02', '57P03', '25P03', '57P05']);
+/** admin_shutdown, crash_shutdown, cannot_connect_now, and the timeouts of idle transactions, idle sessions and transactions. */
+const endOfSession = new Set(['57P01', '57P02', '57P03', '25P03', '57P05', '25P04']);
+
+/**
+ * A pooler whose own connection to the server is gone says so in an error of class 08 ("server conn crashed?"), as if
+ * the statement had failed, and hangs up. The server itself always tells which routine of its source an error is from.
+ */
+function isPoolersFarewell(error: Readonly<Record<string, unknown>>, { sqlstate }: StatementError): boolean {
+  return sqlstate.startsWith('08') && error['routine'] === undefined;
+}
 
 /** Errors of the driver carry the whole query and its parameters: only the server's words go further. */
 function translate(error: unknown, completed = 0): unknown {
   if (isServerError(error)) {
     const refusal = new StatementError(error, completed);
     // A function may raise any SQLSTATE it likes; the severity is the server's own, in English whatever its language.
-    if (!endOfSession.has(refusal.sqlstate) || error['severity'] === 'ERROR') return refusal;
+    const byServer = endOfSession.has(refusal.sqlstate) && error['severity'] !== 'ERROR';
+    if (!byServer && !isPoolersFarewell(error, refusal)) return refusal;
     return new PulseError('connection-lost', `the server ended the connection: ${refusal.message}`, {
       server: serverReport(refusal),
       cause: refusal,

@@ -29,7 +29,8 @@ export function fellSilent(error: unknown): boolean {
  * The session, whose statements do not wait for ever for a server that has vanished without closing the connection
  * (a cable, a firewall, a failover). A statement may be silent for hours: what decides is whether the same address
  * answers a question on a second connection, asked again and again and twice in vain. The statement then fails as
- * `connection-lost`, caused by `ServerSilent`, about nine seconds after the last byte.
+ * `connection-lost`, caused by `ServerSilent`: nine seconds after the last byte where it has just begun, and up to 22
+ * where it has been answered for long.
  */
 export function givenUpWhenSilent(
   session: Session,

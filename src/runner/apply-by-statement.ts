@@ -40,7 +40,6 @@ export async function applyByStatement(
   const { schema } = run;
   const statements = step.file.statements;
   refuseEdited(step, unfinished);
-  if (session.pooled) refuseSettings(step);
   const entry = unfinished?.entry ?? run.entry;
   let finished = unfinished?.finished.length ?? 0;
   await freshSession(session);
@@ -51,6 +50,7 @@ export async function applyByStatement(
   for (const [index, statement] of statements.entries()) {
     const before = unfinished?.finished.length ?? 0;
     const resumed = index < before;
+    let bare = false;
     try {
       deps.signal.throwIfAborted();
       if (resumed) {
@@ -68,11 +68,14 @@ export async function applyByStatement(
         };
         const begun = index === before ? unfinished?.begun : null;
         const earlier = begun ? { sameText: begun.checksum === mark.checksum, xid: begun.xid } : null;
-        await runOne(deps, run, step, { statement, mark, earlier }, tryForLock);
+        const onBare = () => {
+          bare = true;
+        };
+        await runOne(deps, run, step, { statement, mark, earlier, onBare }, tryForLock);
         finished += 1;
       }
     } catch (error) {
-      throw await stopped(deps, schema, step, { error, statement, index, finished, began });
+      throw await stopped(deps, schema, step, { error, statement, bare, index, finished, began });
     }
     deps.emit({
       type: 'statement-finished',
@@ -94,13 +97,15 @@ interface Turn {
   readonly statement: Statement;
   readonly mark: Omit<JournalMark, 'state'>;
   readonly earlier: EarlierRun | null;
+  /** Told when the statement is run without a transaction around it. */
+  readonly onBare: () => void;
 }
 
 async function runOne(
   deps: RunnerDeps,
   lease: Run,
   step: Step,
-  { statement, mark, earlier }: Turn,
+  { statement, mark, earlier, onBare }: Turn,
   tryForLock: TryForLock,
 ): Promise<void> {
   const { session } = deps;
@@ -112,8 +117,9 @@ ${markStatement(lease.schema, { ...mark, state }, lease.token)}`;
     if (rows.length === 0) throw leaseLost();
   };
   const place = { version: step.version, statement: mark.statement, statements: mark.statements };
-  const outside = () =>
-    tryForLock(async ({ lockTimeoutMs, onBackend }) => {
+  const outside = () => {
+    onBare();
+    return tryForLock(async ({ lockTimeoutMs, onBackend }) => {
       onBackend(session.backendPid);
       // CONCURRENTLY is made to wait without anybody queueing behind it.
       const limit = /\bconcurrently\b/i.test(text) ? (step.file.directives.lockTimeoutMs ?? 0) : lockTimeoutMs;
@@ -123,6 +129,7 @@ ${markStatement(lease.schema, { ...mark, state }, lease.token)}`;
       }
       await explained(step, statement, text, () => runBare(deps, { text, place, earlier, lease, note }));
     });
+  };
   if (cannotRunInTransaction(text, statement) !== null) return outside();
   try {
     await tryForLock(async (attempt) => {
@@ -141,8 +148,13 @@ function isOfPartitionedTable(error: unknown, { keywords: [first] }: Statement):
   return error instanceof StatementError && error.sqlstate === '25001' && (first === 'REINDEX' || first === 'CLUSTER');
 }
 
-/** A setting would not be there for the statement it is meant for, and be there for another client instead. */
-function refuseSettings({ file }: Step): void {
+/**
+ * Refuses a file for a pooler before anything runs: a setting would not be there for the statement it is meant for, and
+ * be there for another client instead.
+ * @throws {PulseError} `pooler-refused` with the place.
+ */
+export function refuseSettings({ file }: Step): void {
+  if (file.mode === 'transaction') return;
   const set = file.statements.find(({ start, end }) => setsTheSession(file.text.slice(start, end)));
   if (set === undefined) return;
   throw new PulseError(
@@ -168,6 +180,8 @@ async function explained(step: Step, statement: Statement, text: string, work: (
 interface Stop {
   readonly error: unknown;
   readonly statement: Statement;
+  /** It was run without a transaction around it. */
+  readonly bare: boolean;
   readonly index: number;
   readonly finished: number;
   readonly began: Date;
@@ -175,15 +189,16 @@ interface Stop {
 
 /** Records that the run stopped and says how far it came. */
 async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop): Promise<unknown> {
-  const { error, statement, index, finished, began } = stop;
+  const { error, statement, bare, index, finished, began } = stop;
   const interrupted = deps.signal.aborted;
   const text = step.file.text.slice(statement.start, statement.end);
-  const bare = cannotRunInTransaction(text, statement) !== null;
   const message: Message = { kind: 'sql', text, offset: statement.start };
   const cause = error instanceof StatementError ? explainFailure(error, step.file, message, []) : error;
+  // What became of the statement is asked in another session, also when a signal came first.
+  if (cause instanceof PulseError && cause.code === 'connection-lost') return cause;
   // Asked before anything else: names are still resolved as the statement resolved them.
   const remains = bare ? await remainsOf(deps, step, text, error) : [`statement ${index + 1} was rolled back`];
-  if (!interrupted && (!(cause instanceof PulseError) || cause.code === 'connection-lost')) return cause;
+  if (!interrupted && !(cause instanceof PulseError)) return cause;
   const of = step.file.statements.length;
   // The file is the other run's now: whatever is recorded or said of the rest of it is that one's to say.
   if (isLeaseLost(cause))

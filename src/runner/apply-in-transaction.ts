@@ -42,11 +42,11 @@ async function applyOnce(
 ): Promise<Done> {
   const { schema, entry } = run;
   const { session } = deps;
-  await freshSession(session);
   let sent: Message | null = null;
   let committing = false;
   let began: number | null = null;
   try {
+    await freshSession(session);
     await session.run(boundedBegin(beginStatement(step)));
     const [begun] = await session.rows<{ pid: number; xid: string; began: number }>(
       raw(pooledOpening(session) + opening(run, entry, step, attempt, promised)),

@@ -68,9 +68,9 @@ async function thereAndBack(
   const prepared = pending.length === 0 ? {} : await input.prepare(pending, between);
   const work = async (held: HeldRun): Promise<GoToResult> => {
     const { reverted } = await downUnderLease(deps, held, downInput, { foreseen, details: confirmed });
-    const ledger = await readLedger(held.lease.session(), input.schema);
-    if (upInput === null) return { reverted, applied: [], pending: pendingIn(input.folder, ledger) };
     try {
+      const ledger = await readLedger(held.lease.session(), input.schema);
+      if (upInput === null) return { reverted, applied: [], pending: pendingIn(input.folder, ledger) };
       return { reverted, ...(await upUnderLease(deps, { ...held, ledger }, upInput, prepared)) };
     } catch (error) {
       if (!(error instanceof PulseError) || reverted.length === 0) throw error;

@@ -2,6 +2,7 @@ import { PulseError } from '../errors.ts';
 import { guardConstraint } from '../ledger/append.ts';
 import { hasTouched } from '../ledger/touched.ts';
 import { StatementError } from '../postgres/errors.ts';
+import { leaseLost } from './lease-lost.ts';
 import type { Step } from './step.ts';
 
 /** Whether a file would call the guard's promise in before it can be kept, by what its text shows. */
@@ -38,13 +39,7 @@ export function endedItself({ file }: Step): PulseError {
  */
 export function guardFailure(error: StatementError, schema: string, step: Step): PulseError | null {
   if (error.context !== undefined || error.schema !== schema) return null;
-  if (error.sqlstate === '23502' && error.table === 'guard') {
-    return new PulseError(
-      'lock-not-obtained',
-      'the run lease was taken over by another run; nothing of this file was applied',
-      { hint: 'pulse-migrate status' },
-    );
-  }
+  if (error.sqlstate === '23502' && error.table === 'guard') return leaseLost();
   if (error.sqlstate === '23502' && error.table === 'ledger') return hasTouched(step.file.path, schema, error);
   if (error.constraint === guardConstraint) {
     return new PulseError(

@@ -78,7 +78,7 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
 function heldLease(deps: LeaseDeps, request: LeaseRequest): Lease {
   const first = deps.session;
   let held = first;
-  const stopBeating = startHeartbeat(deps, request, () => held);
+  const heartbeat = startHeartbeat(deps, request, () => held);
   const leave = async () => {
     if (held !== first) await held.close();
   };
@@ -86,13 +86,15 @@ function heldLease(deps: LeaseDeps, request: LeaseRequest): Lease {
     token: request.token,
     session: () => held,
     moveTo: async (session) => {
+      // It may be connected to a server that is no longer the one, and would miss the new backend there.
+      heartbeat.startAnew();
       await leave();
       held = session;
       await session.rows(sql`UPDATE ${ident(request.schema, 'lease')} SET ${holdingSession(session)}
 WHERE token = ${request.token}::pg_catalog.uuid`);
     },
     release: async () => {
-      stopBeating();
+      heartbeat.stop();
       const released = await release(held, request);
       await leave();
       return released;
@@ -144,31 +146,40 @@ function untilExpiry(): Sql {
  * the lease as well. Where it can see that the run's own backend is gone (a firewall forgot the connection, and the
  * server its client), the run is told, which would wait for an answer for ever.
  */
-function startHeartbeat(deps: LeaseDeps, { schema, token }: LeaseRequest, held: () => Session): () => void {
+function startHeartbeat(deps: LeaseDeps, { schema, token }: LeaseRequest, held: () => Session): Heartbeat {
   const lease = ident(schema, 'lease');
-  let heart: Promise<Session | null> | null = null;
+  let heart: Promise<Session> | null = null;
+  const forget = () => {
+    // Not waited for: a connection that is still being opened may take its whole time.
+    heart?.then((session) => session.close()).catch(() => {});
+    heart = null;
+  };
   const stop = deps.every(leaseMs / 3, () => {
-    heart ??= deps.connect(besideMs).catch(() => null);
+    heart ??= deps.connect(besideMs);
     const own = held();
     void heart
       .then(async (session) => {
-        if (session === null) return;
         // A row that is locked belongs to an open transaction of the run, which is life enough.
         const [row] = await session.rows<{ gone: boolean }>(sql`UPDATE ${lease} SET expires_at = ${untilExpiry()}
 WHERE single IN (SELECT single FROM ${lease} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE SKIP LOCKED);
 SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = ${own.backendPid}) AS gone`);
         if (row?.gone === true && !own.pooled) own.abandon(connectionGone());
       })
-      .catch(() => {
-        void heart?.then((session) => session?.close());
-        heart = null;
-      });
+      .catch(forget);
   });
-  return () => {
-    stop();
-    // Not waited for: a connection that is still being opened may take its whole timeout.
-    void heart?.then((session) => session?.close());
+  return {
+    startAnew: forget,
+    stop: () => {
+      stop();
+      forget();
+    },
   };
+}
+
+interface Heartbeat {
+  /** Beats on over a connection of its own that is yet to be opened. */
+  startAnew(): void;
+  stop(): void;
 }
 
 function connectionGone(): PulseError {

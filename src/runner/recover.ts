@@ -4,7 +4,7 @@ import type { LedgerState } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/read.ts';
 import type { Session } from '../postgres/session.ts';
 import { fellSilent } from '../postgres/silence.ts';
-import { ident, sql } from '../postgres/sql.ts';
+import { ident, type Sql, sql } from '../postgres/sql.ts';
 import type { Lease } from './lease.ts';
 import { type Confirmed, lostIn, refuseLost } from './lost-steps.ts';
 import type { RunnerDeps } from './step.ts';
@@ -15,8 +15,8 @@ import type { RunnerDeps } from './step.ts';
  */
 const patienceMs = { afterClose: 30_000, afterSilence: 3000 } as const;
 
-/** The least time for an attempt to connect, milliseconds. */
-const attemptMs = 1000;
+/** The least and the most time for one attempt to connect, milliseconds: a dead address must not take all of the wait. */
+const attemptMs = { least: 1000, most: 5000 } as const;
 
 /** How long the end of the old backend is waited for, milliseconds: the server itself may have to notice the loss. */
 const oldBackendMs = 20_000;
@@ -39,7 +39,8 @@ export async function recover(deps: RunnerDeps, run: InterruptedRun, loss: Pulse
   const session = await reconnect(deps, loss);
   try {
     await refuseLost(session, schema, confirmed).catch(async (error: unknown) => {
-      await lease.releaseIn(session);
+      // Only where nothing is left to go on with: the old backend may still be at work.
+      if (error instanceof PulseError && lostIn(error).length > 0) await lease.releaseIn(session);
       throw error;
     });
     await outliveOldBackend(deps, session, schema, lease);
@@ -79,7 +80,7 @@ async function reconnect(deps: RunnerDeps, loss: PulseError): Promise<Session> {
   for (let attempt = 1; ; attempt += 1) {
     const leftMs = limitMs - (deps.now().getTime() - began);
     try {
-      const session = await deps.connect(Math.max(attemptMs, leftMs));
+      const session = await deps.connect(Math.min(attemptMs.most, Math.max(attemptMs.least, leftMs)));
       await refuseStandby(session);
       return session;
     } catch (error) {
@@ -114,8 +115,9 @@ function gone(loss: PulseError, error: unknown, limitMs: number): PulseError {
 }
 
 /**
- * The row of the lease is locked as long as a transaction of the old session lives, and a statement outside of one
- * carries the token in its text: when neither is left, nothing of the old session can happen any more.
+ * The old backend is ended and waited for even when it is idle: what was sent to it last may still be on its way.
+ * Behind a pooler, where no backend is ours, the row of the lease is locked as long as a transaction of the old session
+ * lives, and a statement outside of one carries the token in its text.
  */
 async function outliveOldBackend(deps: RunnerDeps, session: Session, schema: string, lease: Lease): Promise<void> {
   const began = deps.now().getTime();
@@ -127,7 +129,8 @@ async function outliveOldBackend(deps: RunnerDeps, session: Session, schema: str
   EXISTS (
     SELECT FROM pg_catalog.pg_stat_activity AS a
     WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.state <> 'idle'
-      AND pg_catalog.strpos(a.query, ${`/* pulse-migrate ${lease.token}`}) > 0) AS busy`;
+      AND pg_catalog.strpos(a.query, ${`/* pulse-migrate ${lease.token}`}) > 0)
+  OR EXISTS (${oldBackend(schema, lease.token)}) AS busy`;
     const [row] = await ledgerRows<{ ours: boolean; free: boolean; busy: boolean }>(
       session,
       schema,
@@ -142,7 +145,7 @@ async function outliveOldBackend(deps: RunnerDeps, session: Session, schema: str
       );
     }
     if (row.free && !row.busy) return;
-    // The server may not know yet that its client is gone. Only our own backend is ended, and only where its pid is sure.
+    // Only our own backend, and only where its pid is sure.
     if (attempt === 1) await endOldBackend(session, schema, lease.token);
     if (deps.now().getTime() - began >= oldBackendMs) {
       throw new PulseError('connection-lost', 'the server still executes a statement of the lost connection', {
@@ -155,11 +158,14 @@ async function outliveOldBackend(deps: RunnerDeps, session: Session, schema: str
 
 async function endOldBackend(session: Session, schema: string, token: string): Promise<void> {
   await session
-    .rows(
-      sql`SELECT pg_catalog.pg_terminate_backend(a.pid)
-          FROM ${ident(schema, 'lease')} AS l JOIN pg_catalog.pg_stat_activity AS a
-            ON a.pid = l.backend_pid AND a.backend_start = l.backend_start
-          WHERE l.token = ${token}::pg_catalog.uuid AND NOT l.pooled AND a.pid <> pg_catalog.pg_backend_pid()`,
-    )
+    .rows(sql`SELECT pg_catalog.pg_terminate_backend(o.pid) FROM (${oldBackend(schema, token)}) AS o`)
     .catch(() => {});
+}
+
+/** The backend that the lease names, if it lives and is not this one. */
+function oldBackend(schema: string, token: string): Sql {
+  return sql`SELECT a.pid
+  FROM ${ident(schema, 'lease')} AS l JOIN pg_catalog.pg_stat_activity AS a
+    ON a.pid = l.backend_pid AND a.backend_start = l.backend_start
+  WHERE l.token = ${token}::pg_catalog.uuid AND NOT l.pooled AND a.pid <> pg_catalog.pg_backend_pid()`;
 }

@@ -28,25 +28,54 @@ export interface BareRun {
 export async function runBare(deps: RunnerDeps, run: BareRun): Promise<void> {
   const { session } = deps;
   const statement = readBareStatement(run.text);
+  const send = async (text: string, provenAt: number) => {
+    await stillHeld(deps, run.lease, provenAt);
+    await runTagged(session, run.lease.token, text);
+  };
   const ruling = await settle(
     {
       session,
       earlier: run.earlier,
-      execute: (text) => clearAway(session, run.lease, text),
+      execute: (text) => clearAway(text, (sql) => send(sql, Number.NEGATIVE_INFINITY)),
       sleep: deps.sleep,
       warn: (message, hint) => deps.emit({ type: 'warning', message: `${run.place.version}: ${message}`, hint }),
     },
     statement,
   );
   if (ruling.next === 'run') {
+    const asked = deps.now().getTime();
     if (ruling.mark) await run.note('started');
-    await runTagged(session, run.lease.token, run.text);
+    await send(run.text, ruling.mark ? asked : Number.NEGATIVE_INFINITY);
     await refuseMissingIndex(session, statement);
   }
   await run.note('finished');
   if (ruling.found === null) return;
   const { object, state } = ruling.found;
   deps.emit({ type: 'statement-settled', ...run.place, object, found: state });
+}
+
+/** A proof that is older than this says nothing any more, milliseconds: far less than a lease lives. */
+const freshMs = 1000;
+
+/**
+ * The last look before a statement that the server cannot fence. A program that was stopped (SIGSTOP, a suspended
+ * machine) may find the answer to its last question waiting, and another run long at work: then it asks again.
+ */
+async function stillHeld(
+  { session, now }: RunnerDeps,
+  { schema, token }: BareRun['lease'],
+  provenAt: number,
+): Promise<void> {
+  const lease = ident(schema, 'lease');
+  let asked = provenAt;
+  for (let tries = 0; tries < 5; tries += 1) {
+    const age = now().getTime() - asked;
+    if (age >= 0 && age < freshMs) return;
+    asked = now().getTime();
+    const held = await session.rows(sql`${raw(ownRoleForNow)};
+SELECT 1 AS held FROM ${lease} WHERE token = ${token}::pg_catalog.uuid`);
+    if (held.length === 0) throw leaseLost();
+  }
 }
 
 /** By the tag another run sees in pg_stat_activity that a statement of ours is still executing, also through a pooler. */
@@ -60,12 +89,9 @@ async function runTagged(session: Session, token: string, text: string): Promise
 }
 
 /** A statement of ours, under the same rule as the file's: only while the lease is held. */
-async function clearAway(session: Session, lease: BareRun['lease'], text: string): Promise<void> {
-  const held = await session.rows(sql`${raw(ownRoleForNow)};
-SELECT 1 AS held FROM ${ident(lease.schema, 'lease')} WHERE token = ${lease.token}::pg_catalog.uuid`);
-  if (held.length === 0) throw leaseLost();
+async function clearAway(text: string, send: (text: string) => Promise<void>): Promise<void> {
   try {
-    await runTagged(session, lease.token, text);
+    await send(text);
   } catch (error) {
     if (!(error instanceof StatementError)) throw error;
     const code = codeOfSqlstate(error.sqlstate) ?? 'migration-partial';

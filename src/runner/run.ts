@@ -2,10 +2,11 @@ import { PulseError } from '../errors.ts';
 import { installLedger } from '../ledger/install.ts';
 import type { LedgerState, UnfinishedMigration } from '../ledger/ledger.ts';
 import { readLedger, recordedEntries } from '../ledger/read.ts';
-import { applyByStatement } from './apply-by-statement.ts';
+import { applyByStatement, refuseSettings } from './apply-by-statement.ts';
 import { applyInTransaction } from './apply-in-transaction.ts';
 import { blockerWatch } from './blockers.ts';
 import { type Lease, takeLease } from './lease.ts';
+import { isLeaseLost } from './lease-lost.ts';
 import { retryOnLock, type TryForLock } from './lock-retry.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { type Confirmed, type ConfirmedStep, withoutLost } from './lost-steps.ts';
@@ -67,6 +68,7 @@ export async function runSteps(
   const done: Done[] = [];
   const blockers = blockerWatch(deps);
   try {
+    if (held.lease.session().pooled) for (const step of steps) refuseSettings(step);
     for (const [index, step] of steps.entries()) {
       deps.signal.throwIfAborted();
       const shared = { version: step.version, name: step.name, direction: step.direction, index, total: steps.length };
@@ -84,11 +86,19 @@ export async function runSteps(
       deps.emit({ type: 'migration-finished', ...shared, durationMs: result.durationMs });
     }
     return done;
-  } catch (error) {
+  } catch (thrown) {
+    const error = orInterruption(deps, thrown);
     throw error instanceof PulseError ? error.withResult(await tellOf(error, held, steps, done)) : error;
   } finally {
     blockers.close();
   }
+}
+
+/** A statement of ours between the files that a signal cancelled has no failure of its own to tell. */
+function orInterruption({ signal }: RunnerDeps, thrown: unknown): unknown {
+  return !(thrown instanceof PulseError) && signal.aborted && signal.reason instanceof PulseError
+    ? signal.reason
+    : thrown;
 }
 
 function unfinishedOf(ledger: LedgerState, step: Step): UnfinishedMigration | null {
@@ -193,7 +203,7 @@ async function tellOf(
 ): Promise<Told> {
   const told = toldBy(error);
   // Whoever took the lease over has gone on since.
-  const overtaken = error.code === 'lock-not-obtained' && told.ledger === null;
+  const overtaken = isLeaseLost(error) && told.ledger === null;
   const ledger = overtaken ? await readLedger(lease.session(), schema).catch(() => null) : told.ledger;
   return { ...told, done: withoutLost(done, steps[0]?.direction ?? 'up', told.lost), ledger };
 }

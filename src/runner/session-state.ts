@@ -34,7 +34,7 @@ function ownSettings(scope: 'SET' | 'SET LOCAL'): string {
     'client_min_messages = notice',
   ]
     .map((setting) => `${scope} ${setting}`)
-    .concat(noticesDeadClient(scope))
+    .concat(noticesDeadClient(scope), lastsAsLongAsItTakes(scope))
     .join(';\n');
 }
 
@@ -52,6 +52,12 @@ SET tcp_user_timeout = 15000`;
 function noticesDeadClient(scope: 'SET' | 'SET LOCAL'): string {
   return `SELECT pg_catalog.set_config('client_connection_check_interval', '2000', ${scope === 'SET LOCAL'})
 WHERE pg_catalog.version() !~* 'visual c|mingw|windows'`;
+}
+
+/** transaction_timeout came with 17: on a role or a database it would end every longer migration, for ever. */
+function lastsAsLongAsItTakes(scope: 'SET' | 'SET LOCAL'): string {
+  return `SELECT pg_catalog.set_config('transaction_timeout', '0', ${scope === 'SET LOCAL'})
+WHERE pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 170000`;
 }
 
 /**
@@ -72,7 +78,8 @@ const takeBack = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL';
 /** Before our own row is written: whatever role, search_path or timeout the file has set is taken back. */
 export function ownStateAgain(lockTimeoutMs: number): string {
   // Deferred constraints are checked at the COMMIT that follows, and may wait for rows.
-  return `${takeBack}; SET LOCAL lock_timeout = ${lockTimeoutMs}; SET LOCAL statement_timeout = 0; SET LOCAL ${idleLimit}`;
+  return `${takeBack}; SET LOCAL lock_timeout = ${lockTimeoutMs}; SET LOCAL statement_timeout = 0; SET LOCAL ${idleLimit};
+${lastsAsLongAsItTakes('SET LOCAL')}`;
 }
 
 /** The same for a moment only: a SET ROLE in a file without a transaction goes on for its next statement. */

@@ -56,7 +56,9 @@ function shownPlace(location: Location | undefined, message: string, style: Styl
 function excerpt(location: Location, style: Style, columns: number): string[] {
   const gutter = `${location.line ?? ''} | `;
   const room = Math.max(20, columns - gutter.length - 4);
-  const characters = [...(location.excerpt ?? '')].map((character) => (character === '\t' ? ' ' : character.replace(/\p{Cc}/u, '·')));
+  const characters = [...(location.excerpt ?? '')].map((character) =>
+    character === '\t' ? ' ' : character.replace(/\p{Cc}/u, '·'),
+  );
   const at = Math.max(0, (location.column ?? 1) - (location.excerptColumn ?? 1));
   const from = Math.max(0, Math.min(at - Math.floor(room / 2), characters.length - room));
   const text = characters.slice(from, from + room).join('');

@@ -151,11 +151,14 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
   }
 }
 
+/** A lease is left when its backend lives; one without is nobody's, and a run with nothing to do does not ask for it. */
 async function leftBehind({ database }: Scene): Promise<string | null> {
   const left = await database.admin<{ what: string }>(`SELECT 'invalid index ' || indexrelid::regclass AS what
 FROM pg_index WHERE NOT indisvalid AND indrelid NOT IN (SELECT inhrelid FROM pg_inherits WHERE inhdetachpending)
 UNION ALL SELECT 'guard row ' || entry FROM pulse_migrate.guard
-UNION ALL SELECT 'lease of ' || token FROM pulse_migrate.lease WHERE token IS NOT NULL
+UNION ALL SELECT 'lease of ' || l.token FROM pulse_migrate.lease AS l
+  JOIN pg_stat_activity AS a ON a.pid = l.backend_pid AND a.backend_start = l.backend_start
+  WHERE l.token IS NOT NULL AND NOT l.pooled
 UNION ALL SELECT 'pending detach ' || inhrelid::regclass FROM pg_inherits WHERE inhdetachpending
 UNION ALL SELECT 'prepared transaction ' || gid FROM pg_prepared_xacts WHERE database = current_database()
 UNION ALL SELECT concat('lock ', mode, ' of ', pid, ' on ', relation::regclass) FROM pg_locks

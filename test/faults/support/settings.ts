@@ -1,10 +1,11 @@
 /** How much of the campaign runs: little with `npm test`, all of it with `npm run test:faults`; each size by its own variable. */
 
-const full = process.env['PULSE_FAULTS'] === 'full';
+/** Whether the whole campaign was asked for. */
+export const isFull = process.env['PULSE_FAULTS'] === 'full';
 
 function size(variable: string, few: number, many: number): number {
   const given = process.env[variable];
-  if (given === undefined) return full ? many : few;
+  if (given === undefined) return isFull ? many : few;
   if (given === 'all') return Number.POSITIVE_INFINITY;
   const number = Number(given);
   if (!Number.isInteger(number) || number < 0) throw new Error(`${variable}: a whole number or "all", not "${given}"`);

@@ -15,6 +15,7 @@ const hands: readonly (readonly [what: string, up: string])[] = [
     'SET session_replication_role = replica; DELETE FROM pulse_migrate.ledger;',
   ],
   ['gives another table to the ledger as a child', 'CREATE TABLE child () INHERITS (pulse_migrate.ledger);'],
+  ['gives the ledger an index', 'CREATE UNIQUE INDEX one_each ON pulse_migrate.ledger (number, action);'],
   ['deletes the lease', 'DELETE FROM pulse_migrate.lease;'],
   ['deletes the row of the guard', 'DELETE FROM pulse_migrate.guard;'],
 ];
@@ -54,6 +55,15 @@ async function recordOf(database: TestDatabase) {
 FROM pulse_migrate.ledger AS l WHERE outcome = 'done' ORDER BY id`);
   return { catalog, rows };
 }
+
+test('a ledger that had a child once is no reason to refuse a file', async ({ database }) => {
+  const project = await openProject(pairs({ '0001_a': table('a') }), database);
+  await project.done(['up']);
+  await database.admin('CREATE TABLE child () INHERITS (pulse_migrate.ledger); DROP TABLE child');
+  await project.write(pairs({ '0002_b': table('b') }));
+
+  expect((await project.done(['up', '--json', '--backup-done'])).json().result).toMatchObject({ pending: [] });
+});
 
 test('a ledger that somebody taught to swallow rows makes a migration fail, which would not be recorded', async ({
   database,

@@ -4,6 +4,8 @@ import { test } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
 import { pgbouncerIsHere, startPgbouncer } from '../../support/pgbouncer.ts';
 import { openProject, pairs } from '../../support/project.ts';
+import { startServer } from '../../support/server.ts';
+import { until } from '../../support/until.ts';
 
 const files = pairs({
   '0001_a': ["CREATE TABLE marks (mark text); INSERT INTO marks VALUES ('a');", 'DROP TABLE marks;'],
@@ -113,6 +115,23 @@ DO $$ BEGIN PERFORM set_config('role', 'pg_monitor', false); END $$;\n`;
       error: { code: 'pooler-refused', hint: expect.stringContaining('pool_mode = transaction') },
     });
     expect(await database.admin("SELECT FROM pg_namespace WHERE nspname = 'pulse_migrate'")).toEqual([]);
+  });
+
+  test('the words of a pooler that has lost its server are a lost connection, and never the failure of a statement', async () => {
+    await using server = await startServer();
+    const session = await openSession(await startPgbouncer(server.url, 'transaction', 1));
+    const beside = await openSession(server.url);
+
+    const asleep = session.run('SELECT pg_sleep(60)');
+    const backend = await until('it sleeps', async () => {
+      const rows = await beside.rows<{ pid: number }>(
+        raw("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"),
+      );
+      return rows[0]?.pid;
+    });
+    process.kill(backend, 'SIGKILL');
+
+    await expect(asleep).rejects.toMatchObject({ name: 'PulseError', code: 'connection-lost' });
   });
 
   test('ten runs at once apply each migration once, and all end well', async ({ database }) => {
