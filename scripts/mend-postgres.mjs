@@ -30,9 +30,10 @@ const mends = [
     to: "      write(chunk, encoding, callback) {\n        if (!socket) return callback(new Error('connection lost'))\n        socket.write(",
   },
   {
-    defect: 'a COPY stream destroyed after the loss of its connection writes to a socket that is gone',
+    defect:
+      'a COPY stream that is done, or whose connection is lost, is destroyed with a CopyFail: to a socket that is gone, or to a server that ignores it and with it forgets its idle_in_transaction_session_timeout (measured)',
     from: '        socket.write(b().f()',
-    to: '        socket && socket.write(b().f()',
+    to: '        socket && stream && error && socket.write(b().f()',
   },
   {
     defect: 'a COPY stream that ends after the loss of its connection writes to a socket that is gone',

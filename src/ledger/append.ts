@@ -52,7 +52,7 @@ export function closeGuard(schema: string, entry: Entry): Sql {
 ), given_up AS (
   DELETE FROM ${guard} AS g USING kept WHERE g.entry = kept.entry RETURNING g.entry
 )
-SELECT kept.duration_ms, kept.finished_at FROM kept JOIN given_up ON given_up.entry = kept.entry`;
+SELECT kept.duration_ms FROM kept JOIN given_up ON given_up.entry = kept.entry`;
 }
 
 /** A row without a guard, for what is not a run of a file in a transaction of its own. */
@@ -80,7 +80,7 @@ VALUES (
   ${id}, ${entry.version}, ${entry.number}, ${entry.name}, ${entry.action}, ${entry.outcome}, ${entry.effect},
   ${entry.checksumAlgorithm}, ${entry.upChecksum}, ${entry.downChecksum}, ${entry.upSql}, ${entry.downSql},
   ${entry.inTransaction}, ${JSON.stringify(entry.actor)}, ${begin}, ${duration}, ${entry.lockWaitMs}, ${entry.toolVersion}, ${JSON.stringify(entry.details)})
-RETURNING duration_ms, finished_at`;
+RETURNING duration_ms`;
 }
 
 /** A mark in the journal: this statement of that file begins, or is done. */

@@ -233,8 +233,9 @@ interface HistoryRow {
   readonly outcome: LedgerRow['outcome'];
   readonly role: string;
   readonly actor: Actor;
-  readonly started_at: Date;
-  readonly finished_at: Date;
+  /** Seconds since 1970: the text of a timestamp depends on DateStyle. */
+  readonly started_at: number;
+  readonly finished_at: number;
   readonly duration_ms: number;
   readonly tool_version: string;
   readonly server_version: string;
@@ -247,7 +248,8 @@ export async function readHistory(session: Session, schema: string, limit: numbe
     session,
     schema,
     reading(schema),
-    sql`SELECT id, version, name, action, outcome, role, actor, started_at, finished_at, duration_ms, tool_version, server_version, details
+    sql`SELECT id, version, name, action, outcome, role, actor,
+          pg_catalog.date_part('epoch', started_at) AS started_at, pg_catalog.date_part('epoch', finished_at) AS finished_at, duration_ms, tool_version, server_version, details
         FROM ${ident(schema, 'ledger')} ORDER BY id DESC LIMIT ${limit}`,
   );
   return rows.reverse().map((row) => ({
@@ -258,8 +260,8 @@ export async function readHistory(session: Session, schema: string, limit: numbe
     outcome: row.outcome,
     role: row.role,
     actor: row.actor,
-    startedAt: row.started_at,
-    finishedAt: row.finished_at,
+    startedAt: new Date(row.started_at * 1000),
+    finishedAt: new Date(row.finished_at * 1000),
     durationMs: row.duration_ms,
     toolVersion: row.tool_version,
     serverVersion: row.server_version,

@@ -29,7 +29,8 @@ export async function requestCancel(
     const closed = once(socket, 'close');
     const deadline = setTimeout(() => socket.destroy(), answerMs);
     socket.resume();
-    socket.end(message);
+    // Not ended from this side: PgBouncer 1.18 dies of a client that hangs up before it has passed the request on.
+    socket.write(message);
     await closed.finally(() => clearTimeout(deadline));
   } catch {
     // The server is gone or refuses connections: then the session itself fails, which its own caller sees.

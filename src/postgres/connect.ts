@@ -5,6 +5,7 @@ import type { ConnectionParameters, HostParameters } from './connection-paramete
 import { openWire, type Wire } from './driver.ts';
 import { StatementError, serverReport } from './errors.ts';
 import { quoteIdentifier } from './identifiers.ts';
+import { boundedBegin } from './idle-limit.ts';
 import { ping } from './ping.ts';
 import type { ServerNotice, Session } from './session.ts';
 import { type Attempt, connectionAttempts, nextAttempt, type OpenedSocket, openSocket } from './socket.ts';
@@ -99,9 +100,11 @@ async function openSession(
 /** A pooler that gives every statement another server process cannot carry a transaction, and so no migration. */
 async function refuseStatementPooling(wire: Wire, attempt: Attempt, parameters: ConnectionParameters): Promise<void> {
   try {
-    await wire.send('BEGIN');
+    await wire.send(boundedBegin());
     await wire.send('ROLLBACK');
   } catch (cause) {
+    // Without a word from the other side it is a loss like any other.
+    if (!(cause instanceof StatementError) && !(cause instanceof PulseError && cause.server)) throw cause;
     throw new PulseError(
       'pooler-refused',
       `${target(attempt.host, parameters)}: the pooler in between does not allow transactions (statement pooling)`,

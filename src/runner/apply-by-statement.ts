@@ -262,6 +262,9 @@ async function recordStop(
 }
 
 async function serverTime(deps: RunnerDeps): Promise<Date> {
-  const [row] = await deps.session.rows<{ now: Date }>({ text: 'SELECT pg_catalog.clock_timestamp() AS now' });
-  return row?.now ?? deps.now();
+  // Not as a timestamp, whose text depends on the DateStyle of role and database.
+  const [row] = await deps.session.rows<{ seconds: number }>({
+    text: "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) AS seconds",
+  });
+  return row === undefined ? deps.now() : new Date(row.seconds * 1000);
 }

@@ -149,6 +149,12 @@ function lostDuring(loss: PulseError, step: Step, committing: boolean): PulseErr
   return new PulseError('connection-lost', `the connection was lost while ${step.file.path} was ${doing}`, {
     hint: 'pulse-migrate status shows what is applied; then run the command again',
     ...(loss.server && { server: loss.server }),
+    ...(!committing && { result: { rolledBack: true } }),
     cause: loss,
   });
+}
+
+/** Whether a lost connection certainly took its transaction with it: no COMMIT was on its way. */
+export function isRolledBack(loss: PulseError): boolean {
+  return (loss.result as { rolledBack?: boolean } | null | undefined)?.rolledBack === true;
 }

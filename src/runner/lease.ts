@@ -14,10 +14,10 @@ export interface Lease {
   session(): Session;
   /** Goes on in another session, after the first was lost; that one is closed with the lease. */
   moveTo(session: Session): Promise<void>;
-  /** Gives the lease back; false when the server did not say so. Never throws: a lease whose backend is gone frees itself. */
-  release(): Promise<boolean>;
+  /** Gives the lease back; null, or why the server did not say so. Never throws: a lease whose backend is gone frees itself. */
+  release(): Promise<unknown>;
   /** The same in another session, once the held one is gone. */
-  releaseIn(session: Session): Promise<boolean>;
+  releaseIn(session: Session): Promise<unknown>;
 }
 
 export interface LeaseRequest {
@@ -95,9 +95,9 @@ WHERE token = ${request.token}::pg_catalog.uuid`);
     },
     release: async () => {
       heartbeat.stop();
-      const released = await release(held, request);
+      const failure = await release(held, request);
       await leave();
-      return released;
+      return failure;
     },
     releaseIn: (session) => release(session, request),
   };
@@ -186,13 +186,13 @@ function connectionGone(): PulseError {
   return new PulseError('connection-lost', 'the server has ended the session, and word of it did not come through');
 }
 
-async function release(session: Session, { schema, token }: LeaseRequest): Promise<boolean> {
+async function release(session: Session, { schema, token }: LeaseRequest): Promise<unknown> {
   return session
     .rows(
       sql`UPDATE ${ident(schema, 'lease')} SET token = NULL, holder = NULL, backend_pid = NULL, expires_at = NULL WHERE token = ${token}`,
     )
     .then(
-      () => true,
-      () => false,
+      () => null,
+      (failure: unknown) => failure,
     );
 }

@@ -19,11 +19,13 @@ export async function retryOnLock<Result>(
   let named: readonly string[] = [];
   const began = deps.now().getTime();
   for (let attempt = 1; ; attempt += 1) {
-    // Who stands in the way is worth a second session only once something does.
-    const onBackend = (backendPid: number) => (attempt === 1 ? undefined : blockers.watch(backendPid));
+    const last = attempt === attempts;
+    // Who stands in the way is worth a second session only once something does, or when nobody asks again.
+    const onBackend = (backendPid: number) => (attempt === 1 && !last ? undefined : blockers.watch(backendPid));
     try {
       // A file that names its own time means it, from the first try on.
-      const lockTimeoutMs = step.file.directives.lockTimeoutMs ?? lockTimeout(attempt, patience);
+      const lockTimeoutMs =
+        step.file.directives.lockTimeoutMs ?? (last ? patience.timeoutMs : lockTimeout(attempt, patience));
       const waitedMs = attempt === 1 ? 0 : deps.now().getTime() - began;
       return await work({ lockTimeoutMs, waitedMs, onBackend });
     } catch (error) {
@@ -50,13 +52,17 @@ function wantsLock(error: unknown): error is PulseError {
 }
 
 function gaveUp(error: PulseError, attempts: number, blockers: readonly string[]): PulseError {
-  return new PulseError('lock-not-obtained', `${error.message} (tried ${attempts} times)`, {
-    hint: 'wait for the holder or end it (SELECT pg_terminate_backend(PID);), then run the command again; or try longer: --lock-retries 100',
-    now: [...error.now, ...blockers.map((blocker) => `in the way: ${blocker}`)],
-    ...(error.location && { location: error.location }),
-    ...(error.server && { server: error.server }),
-    cause: error,
-  });
+  return new PulseError(
+    'lock-not-obtained',
+    `${error.message} (tried ${attempts === 1 ? 'once' : `${attempts} times`})`,
+    {
+      hint: 'wait for the holder or end it (SELECT pg_terminate_backend(PID);), then run the command again; or try longer: --lock-retries 100',
+      now: [...error.now, ...blockers.map((blocker) => `in the way: ${blocker}`)],
+      ...(error.location && { location: error.location }),
+      ...(error.server && { server: error.server }),
+      cause: error,
+    },
+  );
 }
 
 /** `retryOnLock` for one step, as those who run its statements use it. */

@@ -58,8 +58,13 @@ export async function recover(deps: RunnerDeps, run: InterruptedRun, loss: Pulse
  * answers next has them all, and the lease given back there. A server that stays away proves nothing against them.
  * @throws {PulseError} `connection-lost` when it has lost what the run has done.
  */
-export async function makeSure(deps: RunnerDeps, { schema, lease, confirmed }: InterruptedRun): Promise<void> {
-  const loss = new PulseError('connection-lost', 'the connection was lost as the run ended; all of it was committed');
+export async function makeSure(
+  deps: RunnerDeps,
+  { schema, lease, confirmed }: InterruptedRun,
+  cause: unknown,
+): Promise<void> {
+  const message = 'the connection was lost as the run ended; all of it was committed';
+  const loss = new PulseError('connection-lost', message, { cause });
   try {
     const session = await reconnect(deps, loss);
     try {

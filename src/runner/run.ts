@@ -2,8 +2,9 @@ import { PulseError } from '../errors.ts';
 import { installLedger } from '../ledger/install.ts';
 import type { LedgerState, UnfinishedMigration } from '../ledger/ledger.ts';
 import { readLedger, recordedEntries } from '../ledger/read.ts';
+import { explainOwnStatement } from '../postgres/errors.ts';
 import { applyByStatement, refuseSettings } from './apply-by-statement.ts';
-import { applyInTransaction } from './apply-in-transaction.ts';
+import { applyInTransaction, isRolledBack } from './apply-in-transaction.ts';
 import { blockerWatch } from './blockers.ts';
 import { type Lease, takeLease } from './lease.ts';
 import { isLeaseLost } from './lease-lost.ts';
@@ -42,10 +43,10 @@ export async function withLease<Result>(
     await lease.release();
     throw error;
   }
-  const released = await lease.release();
-  if (released || confirmed.size === 0) return result;
+  const failure = await lease.release();
+  if (failure === null || confirmed.size === 0) return result;
   try {
-    await makeSure(deps, { schema: options.schema, lease, confirmed });
+    await makeSure(deps, { schema: options.schema, lease, confirmed }, failure);
     return result;
   } catch (error) {
     throw error instanceof PulseError ? error.withResult(takeBack(result, toldBy(error).lost)) : error;
@@ -87,7 +88,8 @@ export async function runSteps(
     }
     return done;
   } catch (thrown) {
-    const error = orInterruption(deps, thrown);
+    const file = steps[done.length]?.file.path ?? 'the last file';
+    const error = explainOwnStatement(orInterruption(deps, thrown), `resetting the session around ${file}`);
     throw error instanceof PulseError ? error.withResult(await tellOf(error, held, steps, done)) : error;
   } finally {
     blockers.close();
@@ -136,12 +138,21 @@ async function runSurely(
         const durationMs = ledger.applied.find(({ number }) => number === step.number)?.durationMs ?? 0;
         return { version, name, durationMs };
       }
-      const became = `${step.file.path} was ${step.file.mode === 'transaction' ? 'rolled back' : 'stopped part of the way'}`;
+      const became = `${step.file.path} ${becameOf(step, unfinishedOf(ledger, step))}`;
       // Whoever ends our connection by command wants the run to stop.
       if (losses >= lossesPerStep || error.server?.sqlstate === '57P01') throw settled(error, became);
       deps.emit({ type: 'warning', message: `${error.message}; connected again: ${became}, and is run again` });
     }
   }
+}
+
+/** What became of a step that is not recorded, now that its backend is gone. */
+function becameOf({ file }: Step, unfinished: UnfinishedMigration | null): string {
+  if (file.mode === 'transaction') return 'was rolled back';
+  const finished = unfinished?.finished.length ?? 0;
+  return finished === 0
+    ? 'was stopped before its first statement was done'
+    : `was stopped: ${finished} of ${file.statements.length} statements are done, and are not repeated`;
 }
 
 /** Recovers, or says that what became of the step is not known. */
@@ -156,11 +167,14 @@ async function fateOf(
     deps.signal.throwIfAborted();
     const ledger = await recover(deps, { schema, lease, confirmed }, loss);
     return { ledger, recorded: (await recordedEntries(lease.session(), schema, [entry])).has(entry) };
-  } catch (error) {
+  } catch (thrown) {
+    const error = explainOwnStatement(thrown, `looking at what became of ${version}_${name}`);
     if (!(error instanceof PulseError)) throw error;
     const told = toldBy(error);
     // What came after a COMMIT that is lost is lost as well.
     if (told.lost.length > 0) throw error;
+    // Without a COMMIT on its way there is nothing that could have stayed.
+    if (isRolledBack(loss)) throw error.withResult(told, [...error.now, `what this run did of ${version}_${name} is rolled back`]);
     const now = [...error.now, `what became of ${version}_${name} is not known`];
     throw error.withResult({ ...told, unknown: [{ version, name }] }, now);
   }

@@ -21,13 +21,14 @@ const patienceMs = 25_000;
 /**
  * Judges a run that met a fault: what it said, what it left, and whether the next command completes without a human.
  * `run` is null when it was killed and said nothing; `goal` is the number of migrations that shall be applied. Where a
- * connection hangs, `restore` tells the server that it is over.
+ * connection hangs, `restore` tells the server that it is over. `already` were applied before an `up` began.
  */
 export async function judge(
   scene: Scene,
   run: CliRun | null,
   goal: number,
   restore?: () => Promise<void>,
+  already = 0,
 ): Promise<Verdict> {
   const figures: Record<string, number> = {};
   const bad = (fault: NonNullable<Verdict['fault']>, what: unknown): Verdict => ({
@@ -53,7 +54,7 @@ export async function judge(
   const before = await stateOf(scene);
   if (before.fault !== null) return bad(before.fault, before.detail);
   if (run !== null) {
-    const untrue = contradiction(run, before, goal);
+    const untrue = contradiction(run, before, goal, { already, all: scene.states.length - 1 });
     if (untrue !== null) return bad('untrue', untrue);
   }
 
@@ -126,15 +127,32 @@ async function ledgerOf(database: Scene['database']) {
   };
 }
 
-/** What the run said against what is so. */
-function contradiction(run: CliRun, state: State, goal: number): string | null {
+interface Said {
+  readonly applied?: readonly unknown[];
+  readonly reverted?: readonly unknown[];
+  readonly unknown?: readonly unknown[];
+}
+
+/** What the run said against what is so: an `up` began with `already` migrations applied, a `down` with `all` of them. */
+function contradiction(
+  run: CliRun,
+  state: State,
+  goal: number,
+  { already, all }: { readonly already: number; readonly all: number },
+): string | null {
   const complete = state.applied === goal && !state.unfinished;
-  if (run.exitCode === 0) return complete ? null : 'exit 0, yet not complete';
-  const said = run.json<{ unknown?: unknown[] } | null>();
+  if (run.exitCode === 0 && !complete) return 'exit 0, yet not complete';
+  const said = run.json<Said | null>();
+  const unsure = (said.result?.unknown ?? []).length;
   // A failure after the last COMMIT may only be said when it is said that the outcome is not known.
-  const unsure = (said.result?.unknown ?? []).length > 0;
-  if (complete && !unsure && said.error?.code !== 'interrupted') return 'failure was said, yet all is complete';
-  return null;
+  if (run.exitCode !== 0 && complete && unsure === 0 && said.error?.code !== 'interrupted')
+    return 'failure was said, yet all is complete';
+  const done = said.command === 'up' ? said.result?.applied : said.result?.reverted;
+  if (done === undefined) return null;
+  const so = said.command === 'up' ? state.applied - already : all - state.applied;
+  return done.length <= so && so <= done.length + unsure
+    ? null
+    : `${done.length} were said to be done and ${unsure} not known, yet ${so} are done`;
 }
 
 /** Waits until no session of ours works any more; what is still there when the time is over. */

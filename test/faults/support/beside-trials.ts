@@ -42,5 +42,5 @@ WHERE datname = current_database() AND application_name = '${runName}' AND pid <
   await holder.run('ROLLBACK');
 
   const run = await running;
-  return endedWith([0], run, await judge(scene, run, goal));
+  return endedWith([0], run, await judge(scene, run, goal, undefined, waitings[waiting].steps));
 }

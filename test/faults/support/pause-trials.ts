@@ -164,9 +164,10 @@ async function overtake(
       await expireLease(database);
       await sleep(100);
       if (!(await waitsForCopyData(database))) continue;
-      // The server waits for the data of a COPY for as long as TCP says that the client is there.
+      // The server waits for the data of a COPY for as long as TCP says that the client is there: no run gets past it.
       inCopy = 1;
       holder.kill('SIGCONT');
+      return;
     }
   };
   try {

@@ -19,10 +19,10 @@ export const sizes = {
   hangs: size('PULSE_FAULTS_HANGS', 2, 40),
   /** SIGKILLs of the program: half at random, half at the boundaries of statements. */
   kills: size('PULSE_FAULTS_KILLS', 10, 1000),
-  /** pg_terminate_backend and pg_cancel_backend, kill -9 of the backend. */
-  backendKills: size('PULSE_FAULTS_BACKEND_KILLS', 6, 60),
+  /** So many pg_terminate_backend, pg_cancel_backend and kill -9 of the backend, each. */
+  backendKills: size('PULSE_FAULTS_BACKEND_KILLS', 2, 60),
   /** Immediate stops of the server, which starts again at once. */
-  stops: size('PULSE_FAULTS_STOPS', 3, 200),
+  stops: size('PULSE_FAULTS_STOPS', 2, 200),
   /** Situations in which a run waits while the server restarts, times the ways to stop it. */
   restarts: size('PULSE_FAULTS_RESTARTS', 3, 9),
   /** Runs that start at once, and how often that is repeated. */

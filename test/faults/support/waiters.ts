@@ -9,7 +9,8 @@ interface Seen {
 
 /**
  * Looks again and again for sessions of runs that could hold up a CREATE INDEX CONCURRENTLY for as long as they wait:
- * a snapshot between two statements, or a wait for a lock within one. An index build itself may wait.
+ * a snapshot between two statements, or a wait for a lock within one. An index build itself may wait, and so may a look
+ * at the user's tables that limits its own wait.
  */
 export function watchWaiters({ admin }: TestDatabase): { end(): Promise<Seen> } {
   const seen = new Set<string>();
@@ -20,7 +21,8 @@ export function watchWaiters({ admin }: TestDatabase): { end(): Promise<Seen> } 
       const rows = await admin<{ what: string }>(`SELECT concat_ws(' ', state, wait_event, query) AS what
 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'pulse-migrate%' AND query !~ 'CONCURRENTLY'
-  AND ((backend_xmin IS NOT NULL AND state <> 'active') OR wait_event_type = 'Lock')`);
+  AND ((backend_xmin IS NOT NULL AND state <> 'active')
+    OR (wait_event_type = 'Lock' AND query NOT LIKE 'SET LOCAL lock_timeout%'))`);
       samples += 1;
       for (const { what } of rows) seen.add(what.slice(0, 300));
       await sleep(5);

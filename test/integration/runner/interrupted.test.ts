@@ -1,6 +1,8 @@
 import { expect } from 'vitest';
 import { PulseError } from '../../../src/errors.ts';
+import { startCuttingProxy } from '../../support/cutting-proxy.ts';
 import type { TestDatabase } from '../../support/database.ts';
+import { openSession } from '../../support/open-session.ts';
 import { test } from '../../support/program.ts';
 import { openProject, pairs, table } from '../../support/project.ts';
 import { until } from '../../support/until.ts';
@@ -137,3 +139,99 @@ test('a signal before the connection is opened opens none and writes nothing', a
   expect(await backends(database)).toBe(0);
   expect(await database.admin(`SELECT to_regnamespace('pulse_migrate') AS ledger`)).toEqual([{ ledger: null }]);
 });
+
+const bySignal = () => new PulseError('interrupted', 'interrupted by SIGINT', { exitCode: 130 });
+
+test.for(['once', 'dead'] as const)(
+  'a signal while a COMMIT of a file without a transaction is unanswered, and never will be (%s), leaves open what became of it',
+  async (mode, { database }) => {
+    const up = '-- pulse: no-transaction\nCREATE TABLE a (id int);\nINSERT INTO a VALUES (1);\n';
+    const project = await openProject(pairs({ '0001_a': [up, 'DROP TABLE a;'] }), database);
+    const operator = new AbortController();
+    let inserted = false;
+    let committing = false;
+    const url = new URL(database.url);
+    const cut = { side: 'to-client', message: 0, text: 'COMMIT', after: 'INSERT INTO a', mode } as const;
+    const proxy = await startCuttingProxy(
+      { host: url.hostname, port: Number(url.port) },
+      cut,
+      (side, _number, bytes) => {
+        if (side === 'to-client') {
+          if (committing) operator.abort(bySignal());
+          return;
+        }
+        const text = bytes.toString('latin1');
+        committing ||= inserted && text.includes('COMMIT');
+        inserted ||= text.includes('INSERT INTO a');
+      },
+    );
+    url.port = String(proxy.port);
+
+    const run = await project
+      .cli(['up', '--yes', '--json'], {
+        env: { DATABASE_URL: url.href, PGSSLMODE: 'disable' },
+        signal: operator.signal,
+      })
+      .finally(() => proxy.close());
+
+    expect(await database.admin('SELECT id FROM a')).toEqual([{ id: 1 }]);
+    const document = run.json();
+    expect(document).toMatchObject({
+      exitCode: 130,
+      error: { code: 'interrupted', now: expect.arrayContaining(['what became of 0001_a is not known']) },
+      result: { applied: [], unknown: [{ version: '0001' }], pending: [] },
+    });
+    expect(run.stdout).not.toContain('rolled back');
+    await project.done(['up', '--yes']);
+    expect(await database.admin('SELECT id FROM a')).toEqual([{ id: 1 }]);
+  },
+);
+
+test.for([
+  ['with', ''],
+  ['without', '-- pulse: no-transaction\n'],
+] as const)(
+  'a signal between two files, while the session is cleared for one %s a transaction, tells what was applied before',
+  async ([, head], { database }) => {
+    await database.admin('CREATE TABLE kept (id int)');
+    // With its temporary type goes a column, so that DISCARD ALL waits for whoever reads the table by then.
+    const leaves = `CREATE DOMAIN pg_temp.short_lived AS int;
+ALTER TABLE kept ADD COLUMN gone pg_temp.short_lived;
+DO $$ BEGIN
+  WHILE NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'kept'::regclass AND NOT granted) LOOP
+    PERFORM pg_sleep(0.02);
+  END LOOP;
+END $$;
+`;
+    const files = pairs({
+      '0001_leaves': [leaves, 'SELECT 1;'],
+      '0002_b': [`${head}CREATE TABLE b (id int);\n`, 'DROP TABLE b;'],
+    });
+    const project = await openProject(files, database);
+    const operator = new AbortController();
+    const running = project.cli(['up', '--yes', '--json'], { signal: operator.signal });
+    await sleeping(database);
+    const reader = await openSession(database.url);
+    await reader.run('BEGIN');
+    await reader.run('LOCK TABLE kept IN ACCESS SHARE MODE');
+    await until('the session is being cleared', async () => {
+      const rows = await database.admin(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query = 'DISCARD ALL' AND wait_event_type = 'Lock'`,
+      );
+      return rows.length > 0;
+    });
+
+    operator.abort(bySignal());
+    const run = await running;
+    await reader.run('ROLLBACK');
+
+    expect(run.json()).toMatchObject({
+      exitCode: 130,
+      error: { code: 'interrupted' },
+      result: { applied: [{ version: '0001' }], pending: [{ version: '0002' }] },
+    });
+    expect(await database.admin('SELECT version FROM pulse_migrate.applied')).toEqual([{ version: '0001' }]);
+    await project.done(['up', '--yes']);
+    expect(await database.admin(`SELECT to_regclass('b') AS b`)).toEqual([{ b: 'b' }]);
+  },
+);

@@ -33,6 +33,28 @@ test('a migration behind a long reader gives up within its budget, names who is 
   expect(await database.admin('SELECT FROM pulse_migrate.ledger')).toEqual([]);
 });
 
+test('the only try waits as long as it may, and names who is in the way', async ({ database }) => {
+  await using reader = await openReader(database);
+  const project = await openProject(
+    {
+      ...files,
+      '0000_see.up.sql':
+        "CREATE TABLE seen AS SELECT setting FROM pg_settings WHERE name = 'lock_timeout'; ALTER TABLE orders ADD y int;",
+      '0000_see.down.sql': 'DROP TABLE seen;',
+    },
+    database,
+  );
+
+  const run = await project.cli(['up', '--lock-timeout', '700ms', '--lock-retries', '0']);
+
+  expect(run.exitCode).toBe(4);
+  expect(run.stderr).toContain('(tried once)');
+  expect(run.stderr).toContain(`in the way: pid ${reader.backendPid}, nightly-report`);
+  await reader.run('COMMIT');
+  await project.done(['up', '--lock-timeout', '700ms', '--lock-retries', '0']);
+  expect(await database.admin('SELECT setting FROM seen')).toEqual([{ setting: '700' }]);
+});
+
 test('a migration behind a reader that ends is applied by a later try, once', async ({ database }) => {
   await using reader = await openReader(database);
   const project = await openProject(files, database);

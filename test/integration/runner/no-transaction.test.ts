@@ -25,6 +25,25 @@ REINDEX INDEX p_id;
   ).toEqual([{ finished: 6 }]);
 });
 
+test.for(['German', 'SQL, DMY'])(
+  'a database that writes dates as %s is recorded right, and told',
+  async (style, { database }) => {
+    await database.admin(`ALTER DATABASE ${database.name} SET DateStyle = '${style}'`);
+    const up = '-- pulse: no-transaction\nCREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY a_id ON a (id);\n';
+    const project = await openProject(pairs({ '0001_a': [up, 'DROP TABLE a;'] }), database);
+
+    await project.done(['up']);
+
+    expect(
+      await database.admin(
+        "SELECT FROM pulse_migrate.ledger WHERE now() - started_at < '10 min' AND duration_ms < 600000",
+      ),
+    ).toHaveLength(1);
+    const told = (await project.done(['history', '--json'])).json<{ entries: readonly { finishedAt: string }[] }>();
+    expect(Math.abs(Date.now() - Date.parse(String(told.result.entries[0]?.finishedAt)))).toBeLessThan(600_000);
+  },
+);
+
 test('several CONCURRENTLY statements of one file run one after another, up and down', async ({ database }) => {
   const project = await openProject(
     pairs({
@@ -155,6 +174,52 @@ test('a first CONCURRENTLY that fails is told as partly applied, because its inv
   expect(shown.exitCode).toBe(6);
   expect(shown.stderr).toContain('SQLSTATE 23505');
   expect(shown.stderr).toContain('statement 1');
+});
+
+test('a REINDEX of a partitioned table that fails at its second partition is told as partly applied, and not as rolled back', async ({
+  database,
+}) => {
+  const tables = `CREATE FUNCTION key_of(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN n; END $$;
+CREATE TABLE p (id int) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20);
+INSERT INTO p VALUES (1), (11);
+CREATE INDEX p1_key ON p1 (key_of(id));
+CREATE INDEX p2_key ON p2 (key_of(id));`;
+  const project = await openProject(
+    pairs({
+      '0001_p': [tables, 'DROP TABLE p;\nDROP FUNCTION key_of;'],
+      '0002_reindex': ['-- pulse: no-transaction\nREINDEX TABLE p;\n', 'SELECT 1;'],
+    }),
+    database,
+  );
+  await project.done(['up', '--steps', '1']);
+  const rebuilt = async (before: readonly Record<string, unknown>[]) => {
+    const now = await database.admin(
+      'SELECT relname, relfilenode FROM pg_class WHERE relname ~ $$^p._key$$ ORDER BY 1',
+    );
+    return { now, names: now.filter((row, at) => row['relfilenode'] !== before[at]?.['relfilenode']) };
+  };
+  const before = (await rebuilt([])).now;
+  const raises = (
+    condition: string,
+  ) => `CREATE OR REPLACE FUNCTION key_of(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN IF ${condition} THEN RAISE 'no key for %', n; END IF; RETURN n; END $$`;
+  await database.admin(raises('n > 10'));
+
+  const run = await project.cli(['up', '--yes', '--json']);
+
+  // What the exit code stands for: the first partition has its index anew.
+  expect((await rebuilt(before)).names).toMatchObject([{ relname: 'p1_key' }]);
+  expect(run.json()).toMatchObject({
+    exitCode: 6,
+    error: { code: 'migration-partial', message: 'no key for 11', file: 'migrations/0002_reindex.up.sql', line: 2 },
+    result: { applied: [], pending: [{ version: '0002' }] },
+  });
+  expect(run.stdout).not.toContain('rolled back');
+  await database.admin(raises('false'));
+  await project.done(['up', '--yes']);
+  expect((await rebuilt(before)).names).toMatchObject([{ relname: 'p1_key' }, { relname: 'p2_key' }]);
 });
 
 test('an enum value that is added and then used runs without a transaction', async ({ database }) => {

@@ -139,6 +139,37 @@ test('a directive limits the statements of its own file and of no other', async 
   ]);
 });
 
+const scopes: readonly (readonly [of: string, scope: (names: { database: string; role: string }) => string])[] = [
+  ['database', ({ database }) => `DATABASE "${database}"`],
+  ['role', ({ database, role }) => `ROLE "${role}" IN DATABASE "${database}"`],
+];
+
+test.for(scopes)(
+  'a transaction_timeout of the %s does not end a migration that takes longer, with a transaction or without',
+  async ([, scope], { database, skip }) => {
+    const [server] = await database.admin<{ version: number }>(
+      `SELECT current_setting('server_version_num')::int AS version`,
+    );
+    skip((server?.version ?? 0) < 170000, 'transaction_timeout came with PostgreSQL 17');
+    const project = await openProject(
+      pairs({
+        '0001_a': table('a'),
+        '0002_b': ['SELECT pg_sleep(1);\nCREATE TABLE b (id int);', 'DROP TABLE b;'],
+        '0003_c': ['-- pulse: no-transaction\nSELECT pg_sleep(1);\nCREATE TABLE c (id int);', 'DROP TABLE c;'],
+      }),
+      database,
+    );
+    await project.done(['up', '--steps', '1']);
+    const names = { database: database.name, role: new URL(database.url).username };
+    await database.admin(`ALTER ${scope(names)} SET transaction_timeout = '500ms'`);
+
+    const document = (await project.cli(['up', '--yes', '--json'])).json();
+
+    expect(document).toMatchObject({ exitCode: 0, result: { applied: [{ version: '0002' }, { version: '0003' }] } });
+    expect(await database.admin(`SELECT to_regclass('b') AS b, to_regclass('c') AS c`)).toEqual([{ b: 'b', c: 'c' }]);
+  },
+);
+
 test('a statement_timeout of the role does not end a migration', async ({ database }) => {
   await database.admin(`ALTER DATABASE ${database.name} SET statement_timeout = '150ms'`);
   const project = await openProject(pairs({ '0001_a': ['SELECT pg_sleep(0.4);', 'SELECT 1'] }), database);

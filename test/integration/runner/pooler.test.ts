@@ -1,9 +1,10 @@
 import { describe, expect } from 'vitest';
+import { PulseError } from '../../../src/errors.ts';
 import { raw } from '../../../src/postgres/sql.ts';
 import { test } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
 import { pgbouncerIsHere, startPgbouncer } from '../../support/pgbouncer.ts';
-import { openProject, pairs } from '../../support/project.ts';
+import { openProject, pairs, table } from '../../support/project.ts';
 import { startServer } from '../../support/server.ts';
 import { until } from '../../support/until.ts';
 
@@ -21,6 +22,26 @@ const files = pairs({
 });
 
 describe.skipIf(!pgbouncerIsHere)('through PgBouncer', () => {
+  test('an interrupt cancels what runs on the server and leaves the pooler to its other clients', async ({
+    database,
+  }) => {
+    const url = await startPgbouncer(database.url, 'transaction', 2);
+    const project = await openProject(pairs({ '0001_sleeps': ['SELECT pg_sleep(60);', 'SELECT 1;'] }), { url });
+    for (let round = 0; round < 4; round += 1) {
+      const controller = new AbortController();
+      const run = project.cli(['up', '--json'], { signal: controller.signal });
+      const sleeping = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+      await until('the migration sleeps', async () => (await database.admin(sleeping)).length > 0);
+      controller.abort(new PulseError('interrupted', 'interrupted by the test', { exitCode: 130 }));
+
+      expect(await run).toMatchObject({ exitCode: 130 });
+      expect(await database.admin(sleeping)).toEqual([]);
+      // PgBouncer 1.18 was seen to die of a cancel request whose client hung up first.
+      const other = await openSession(url);
+      expect(await other.rows(raw('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
+    }
+  });
+
   for (const mode of ['transaction', 'session'] as const) {
     test(`in ${mode} pooling everything goes up and down again, files without a transaction included`, async ({
       database,
@@ -90,18 +111,26 @@ DO $$ BEGIN PERFORM set_config('role', 'pg_monitor', false); END $$;\n`;
     },
   );
 
-  test('a file without a transaction that sets the session is refused with its line, and the pool keeps no setting', async ({
+  test('a file without a transaction that sets the session is refused with its line before anything is applied, files before it included', async ({
     database,
   }) => {
     const url = await startPgbouncer(database.url, 'transaction', 1);
-    const up = '-- pulse: no-transaction\nCREATE TABLE a (id int);\nSET ROLE pg_monitor;\n';
-    const project = await openProject(pairs({ '0001_a': [up, 'SELECT 1;'] }), { url });
+    const up = '-- pulse: no-transaction\nCREATE TABLE b (id int);\nSET ROLE pg_monitor;\n';
+    const project = await openProject(pairs({ '0001_a': table('a'), '0002_b': [up, 'SELECT 1;'] }), { url });
 
-    const document = (await project.cli(['up', '--json'])).json();
+    const document = (await project.cli(['up', '--json', '--yes'])).json();
 
-    expect(document).toMatchObject({ exitCode: 3, error: { code: 'pooler-refused', line: 3 } });
+    expect(document).toMatchObject({
+      exitCode: 3,
+      error: { code: 'pooler-refused', file: 'migrations/0002_b.up.sql', line: 3 },
+      result: { applied: [], pending: [{ version: '0001' }, { version: '0002' }] },
+    });
     expect(document.error?.hint).toContain('connect to the server itself');
-    expect(await database.admin("SELECT to_regclass('a') AS a")).toEqual([{ a: null }]);
+    expect(
+      await database.admin(
+        `SELECT to_regclass('a') AS a, to_regclass('b') AS b, (SELECT count(*)::int FROM pulse_migrate.ledger) AS rows`,
+      ),
+    ).toEqual([{ a: null, b: null, rows: 0 }]);
   });
 
   test('statement pooling is refused with the cure, and nothing is written', async ({ database }) => {
