@@ -174,7 +174,8 @@ async function fateOf(
     // What came after a COMMIT that is lost is lost as well.
     if (told.lost.length > 0) throw error;
     // Without a COMMIT on its way there is nothing that could have stayed.
-    if (isRolledBack(loss)) throw error.withResult(told, [...error.now, `what this run did of ${version}_${name} is rolled back`]);
+    if (isRolledBack(loss))
+      throw error.withResult(told, [...error.now, `what this run did of ${version}_${name} is rolled back`]);
     const now = [...error.now, `what became of ${version}_${name} is not known`];
     throw error.withResult({ ...told, unknown: [{ version, name }] }, now);
   }
