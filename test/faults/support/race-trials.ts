@@ -11,7 +11,7 @@ import { watchWaiters } from './waiters.ts';
 const count = 50;
 
 /** Fifty migrations of every kind; each statement that writes leaves a mark of its own. */
-export const fifty: Files = pairs(
+const fifty: Files = pairs(
   Object.fromEntries(
     Array.from({ length: count }, (_none, index) => {
       const number = index + 1;
