@@ -1,4 +1,5 @@
 import { ident, type Sql, sql } from '../postgres/sql.ts';
+import { untilExpiry } from './lease-life.ts';
 import type { Actor } from './ledger.ts';
 
 /** Everything about a run that its ledger row keeps and that only the caller knows. */
@@ -43,6 +44,7 @@ VALUES (${entry}, ${promised ? entry : null}, (SELECT token FROM ${ident(schema,
 /**
  * Keeps the promise: the ledger takes the guard's row, and the guard gives it up only once the ledger has it, so that a
  * row which a trigger swallows makes the COMMIT fail. Fails when the guard is gone, as after a ROLLBACK in the file.
+ * Renews the lease: the transaction had its row locked, for longer perhaps than it lives, and no heartbeat reached it.
  */
 export function closeGuard(schema: string, entry: Entry): Sql {
   const guard = ident(schema, 'guard');
@@ -50,7 +52,9 @@ export function closeGuard(schema: string, entry: Entry): Sql {
   return sql`WITH kept AS (
   ${insertEntry(schema, entry, promised, 'transaction')}, entry
 ), given_up AS (
-  DELETE FROM ${guard} AS g USING kept WHERE g.entry = kept.entry RETURNING g.entry
+  DELETE FROM ${guard} AS g USING kept WHERE g.entry = kept.entry RETURNING g.entry, g.token
+), renewed AS (
+  UPDATE ${ident(schema, 'lease')} AS l SET expires_at = ${untilExpiry()} FROM given_up WHERE l.token = given_up.token
 )
 SELECT kept.duration_ms FROM kept JOIN given_up ON given_up.entry = kept.entry`;
 }
@@ -95,10 +99,13 @@ export interface JournalMark {
   readonly state: 'started' | 'finished';
 }
 
-/** Adds a mark; the token of the lease must still be the run's own, else no row comes back. */
+/** Adds a mark and renews the lease; its token must still be the run's own, else no row comes back. */
 export function markStatement(schema: string, mark: JournalMark, token: string): Sql {
-  return sql`INSERT INTO ${ident(schema, 'journal')} (entry, number, direction, statement, statements, checksum, state)
+  return sql`WITH held AS (
+  UPDATE ${ident(schema, 'lease')} SET expires_at = ${untilExpiry()} WHERE token = ${token}::pg_catalog.uuid RETURNING token
+)
+INSERT INTO ${ident(schema, 'journal')} (entry, number, direction, statement, statements, checksum, state)
 SELECT ${mark.entry}::pg_catalog.uuid, ${mark.number}, ${mark.direction}, ${mark.statement}, ${mark.statements}, ${mark.checksum}, ${mark.state}
-FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE
+FROM held
 RETURNING id`;
 }

@@ -1,6 +1,7 @@
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { explainLedgerStatement } from '../ledger/explain.ts';
+import { leaseMs, untilExpiry } from '../ledger/lease-life.ts';
 import type { Actor } from '../ledger/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
@@ -18,6 +19,8 @@ export interface Lease {
   release(): Promise<unknown>;
   /** The same in another session, once the held one is gone. */
   releaseIn(session: Session): Promise<unknown>;
+  /** Has it live on from now. Never throws: whether it is still held is not asked here. */
+  renew(): Promise<void>;
 }
 
 export interface LeaseRequest {
@@ -44,9 +47,6 @@ const besideMs = 5000;
 
 /** Between two looks at a lease that somebody else holds. */
 const pollMs = 200;
-
-/** How long a lease lives without a heartbeat, by the server's clock. Only matters where a dead holder cannot be seen. */
-const leaseMs = 30_000;
 
 /**
  * Takes the lease, waiting for its holder. Waits between statements, never inside one: a waiter's snapshot would make
@@ -100,6 +100,12 @@ WHERE token = ${request.token}::pg_catalog.uuid`);
       return failure;
     },
     releaseIn: (session) => release(session, request),
+    renew: async () => {
+      await held
+        .rows(sql`UPDATE ${ident(request.schema, 'lease')} SET expires_at = ${untilExpiry()}
+WHERE token = ${request.token}::pg_catalog.uuid`)
+        .catch(() => {});
+    },
   };
 }
 
@@ -134,10 +140,6 @@ WHERE single IN (
            OR (a.state IS NULL AND a.application_name LIKE 'pulse-migrate%'))))
   FOR UPDATE SKIP LOCKED)
 RETURNING token`;
-}
-
-function untilExpiry(): Sql {
-  return sql`pg_catalog.clock_timestamp() + ${`${leaseMs} ms`}::pg_catalog.interval`;
 }
 
 /**

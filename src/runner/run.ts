@@ -77,7 +77,9 @@ export async function runSteps(
       const result = await runSurely(deps, held, step, (ledger, entry) => {
         const now = { ...deps, session: held.lease.session() };
         const run = { schema: ledger.schema, token: held.lease.token, entry };
-        const tryForLock: TryForLock = (work) => retryOnLock(deps, blockers, step, patience, work);
+        // A try that was rolled back has renewed nothing, and may have had the lease locked for all of its life.
+        const sleep = (milliseconds: number) => held.lease.renew().then(() => deps.sleep(milliseconds));
+        const tryForLock: TryForLock = (work) => retryOnLock({ ...deps, sleep }, blockers, step, patience, work);
         if (step.file.mode === 'transaction') {
           return tryForLock((attempt) => applyInTransaction(now, run, step, attempt));
         }

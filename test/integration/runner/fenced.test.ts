@@ -73,6 +73,38 @@ test.for(moments)(
   },
 );
 
+const lives = pairs({
+  '0002_seen': [
+    'CREATE TABLE seen AS SELECT expires_at > clock_timestamp() AS lives FROM pulse_migrate.lease;\n',
+    'DROP TABLE seen;\n',
+  ],
+});
+
+/** What runs while the lease is over, which no heartbeat renews then. */
+const busy = [
+  ['a transaction', 'SELECT 1;\n', 'INSERT INTO "pulse_migrate"."guard"'],
+  ['a statement in a transaction of its own', '-- pulse: no-transaction\nSELECT 1;\n', 'pulse_migrate.held'],
+  ['a statement without a transaction', indexUp, 'INSERT INTO "pulse_migrate"."journal"'],
+] as const;
+
+test.for(busy)(
+  'a lease that runs out during %s lives on behind it, so that no other run takes it from a live one',
+  async ([, up, text], { database }) => {
+    await database.admin('CREATE TABLE a (id int)');
+    const project = await openProject({ ...pairs({ '0001_busy': [up, 'SELECT 1;\n'] }), ...lives }, database);
+    const proxy = await startHoldingProxy(database.url, {
+      text,
+      what: 'message',
+      meanwhile: () => database.admin("UPDATE pulse_migrate.lease SET expires_at = now() - interval '1 hour'"),
+    });
+
+    await project.done(['up'], { env: { DATABASE_URL: proxy.url } });
+    await proxy.close();
+
+    expect(await database.admin('SELECT lives FROM seen')).toEqual([{ lives: true }]);
+  },
+);
+
 test('a run whose lease was taken over before its last row records nothing of what it has done', async ({
   database,
 }) => {

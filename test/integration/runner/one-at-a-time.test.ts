@@ -105,6 +105,7 @@ test('a run whose program was killed is taken over as soon as its backend is gon
   expect(held.stderr).toContain(`pid ${pid}`);
 
   await database.admin(`SELECT pg_terminate_backend(${pid})`);
-  const taken = await project.done(['up', '--json']);
+  // Long before the lease itself runs out.
+  const taken = await project.done(['up', '--json', '--lock-wait', '10s']);
   expect(taken.json().result).toMatchObject({ applied: [{ version: '0002' }], pending: [] });
 });

@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
+import { installLedger } from '../../../src/ledger/install.ts';
+import { parseRecordedFile } from '../../../src/migrations/parse-file.ts';
+import { applyInTransaction } from '../../../src/runner/apply-in-transaction.ts';
+import { takeLease } from '../../../src/runner/lease.ts';
+import type { RunnerDeps, Step } from '../../../src/runner/step.ts';
+import { test } from '../../support/database.ts';
+import { installing } from '../../support/installing.ts';
+import { openSession } from '../../support/open-session.ts';
+
+const schema = 'pulse_migrate';
+const actor = { osUser: null, host: null, ciJob: null, gitCommit: null };
+
+/** A step whose file holds more than its reader has seen, as it would be if the splitter were wrong. */
+function stepWith(unseen: string): Step {
+  const file = { ...parseRecordedFile('migrations/0001_a.up.sql', 'SELECT 1;\n'), text: unseen };
+  return {
+    version: '0001',
+    number: 1n,
+    name: 'a',
+    direction: 'up',
+    file,
+    upChecksum: file.checksum,
+    downChecksum: null,
+    upSql: unseen,
+    downSql: null,
+    details: {},
+  };
+}
+
+/** The guard makes a COMMIT fail; a ROLLBACK it cannot, so what stands behind one is told as what it may be: there. */
+const ends = [
+  {
+    end: 'COMMIT',
+    error: { code: 'migration-failed', message: expect.stringContaining('ends the transaction it runs in') },
+    left: [],
+  },
+  {
+    end: 'COMMIT AND CHAIN',
+    error: { code: 'migration-failed', message: expect.stringContaining('ends the transaction it runs in') },
+    left: [],
+  },
+  {
+    end: 'ROLLBACK',
+    error: { code: 'migration-partial', message: expect.stringContaining('ended its transaction itself') },
+    left: [{ relname: 'behind' }],
+  },
+];
+
+test.for(ends)(
+  'a $end that the splitter does not see is never recorded as applied, and what it leaves is told',
+  async ({ end, error, left }, { database }) => {
+    const session = await openSession(database.url);
+    await installLedger(installing(session), { schema, toolVersion: '0.0.0', waitMs: 0 });
+    const deps: RunnerDeps = {
+      session,
+      emit: () => {},
+      now: () => new Date(),
+      sleep: async () => {},
+      every: () => () => {},
+      connect: () => openSession(database.url),
+      reconnectWaitMs: null,
+      newId: randomUUID,
+      chance: Math.random,
+      signal: new AbortController().signal,
+      actor,
+      toolVersion: '0.0.0',
+    };
+    const lease = await takeLease(deps, { schema, token: randomUUID(), actor, waitMs: 0 });
+    const step = stepWith(`CREATE TABLE before (id int);\n${end};\nCREATE TABLE behind (id int);\n`);
+    const attempt = { lockTimeoutMs: 1000, waitedMs: 0, onBackend: () => {} };
+
+    const applying = applyInTransaction(deps, { schema, token: lease.token, entry: randomUUID() }, step, attempt);
+
+    await expect(applying).rejects.toMatchObject(error);
+    expect(await database.admin("SELECT relname FROM pg_class WHERE relname IN ('before', 'behind')")).toEqual(left);
+    expect(await database.admin('SELECT version FROM pulse_migrate.ledger')).toEqual([]);
+    await lease.release();
+  },
+);
