@@ -66,7 +66,7 @@ describe.skipIf(!pgbouncerIsHere)('through PgBouncer', () => {
     const url = await startPgbouncer(database.url, 'transaction', 1);
     await database.admin('CREATE SCHEMA elsewhere');
     const other = await openSession(url);
-    await other.run("SET search_path = elsewhere; SET default_tablespace = 'nowhere'");
+    await other.run("SET search_path = elsewhere; SET default_toast_compression = 'pglz'");
     const project = await openProject(pairs({ '0001_a': ['CREATE TABLE a (id int);', 'DROP TABLE a;'] }), { url });
 
     await project.done(['up']);
