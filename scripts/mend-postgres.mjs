@@ -10,6 +10,12 @@ const mends = [
     to: "if (!hadError && (query || sent.length)) { const last = errorResponse; errorResponse = null; error(last || Errors.connection('CONNECTION_CLOSED', options, socket)) }",
   },
   {
+    defect:
+      'the same words, when they come while nothing is being asked, are told to nobody: they are kept on the socket',
+    from: '      errored(Errors.postgres(parseError(x)))\n',
+    to: '      const unasked = Errors.postgres(parseError(x))\n      if (socket) socket.lastWords = unasked\n      errored(unasked)\n',
+  },
+  {
     defect: 'how many statements of a message were done before one failed is not told, though the server says it',
     from: '  function CommandComplete(x) {\n    rows = 0\n',
     to: '  function CommandComplete(x) {\n    rows = 0\n    query && (query.completed = (query.completed || 0) + 1)\n',

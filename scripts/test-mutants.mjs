@@ -37,7 +37,7 @@ function copyOfTree() {
 /** Whether the tests fail, how, and after how many seconds. */
 function runTests(directory, { project, files }) {
   const began = performance.now();
-  const args = ['vitest', 'run', '--project', project, '--bail=1', '--testTimeout=120000', '--reporter=dot', ...files];
+  const args = ['vitest', 'run', '--project', project, '--bail=1', '--testTimeout=60000', '--reporter=dot', ...files];
   const child = spawn('npx', args, {
     cwd: directory,
     // A group of its own, which can be ended with all that it has started.

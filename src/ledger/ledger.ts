@@ -36,6 +36,8 @@ export interface UnfinishedMigration {
    */
   readonly begun: { readonly checksum: string; readonly xid: string } | null;
   readonly statements: number;
+  /** Another run is at work now: this file may be the one it is working on, and not have stopped at all. */
+  readonly running: boolean;
 }
 
 /** The state a plan is made from. */

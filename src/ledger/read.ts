@@ -4,6 +4,7 @@ import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
 import { explainLedgerStatement, ledgerRows } from './explain.ts';
 import { layoutVersion } from './layout.ts';
+import { holderIsGone } from './lease-life.ts';
 import type { Actor, AppliedMigration, LedgerRow, LedgerState, UnfinishedMigration } from './ledger.ts';
 
 interface StateRow {
@@ -37,6 +38,7 @@ interface UnfinishedRow {
   readonly finished: readonly string[] | null;
   readonly begun: UnfinishedMigration['begun'];
   readonly statements: number;
+  readonly running: boolean;
 }
 
 /** Everything a plan needs, in one query, without the SQL texts. */
@@ -50,7 +52,9 @@ function stateQuery(schema: string): Sql {
    FROM ${ident(schema, 'applied')} AS a) AS applied,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'entry', u.entry, 'version', k.version, 'number', u.number::pg_catalog.text, 'name', k.name, 'direction', u.direction,
-      'finished', u.finished, 'begun', u.begun, 'statements', u.statements) ORDER BY u.number)
+      'finished', u.finished, 'begun', u.begun, 'statements', u.statements, 'running', EXISTS (
+        SELECT FROM ${ident(schema, 'lease')} AS l
+        WHERE l.backend_pid <> pg_catalog.pg_backend_pid() AND NOT ${holderIsGone})) ORDER BY u.number)
    FROM (
      SELECT j.entry, pg_catalog.min(j.number) AS number, pg_catalog.min(j.direction) AS direction,
             pg_catalog.json_agg(j.checksum ORDER BY j.statement) FILTER (WHERE j.state = 'finished') AS finished,
@@ -177,6 +181,7 @@ function unfinishedMigration(row: UnfinishedRow): UnfinishedMigration {
     finished: row.finished ?? [],
     begun: row.begun,
     statements: row.statements,
+    running: row.running,
   };
 }
 

@@ -44,7 +44,8 @@ export function openWire(
   let asked = false;
   let backend: BackendKey | null = null;
   let given: PulseError | null = null;
-  const lost = lossOf(socket, () => given);
+  const reason = () => given ?? farewell(socket);
+  const lost = lossOf(socket, reason);
 
   const driver = postgres({
     host: host.host,
@@ -90,7 +91,7 @@ export function openWire(
       return result;
     } catch (error) {
       // The driver names the same loss in words of its own.
-      throw given ?? translate(error, (pending as { completed?: number }).completed ?? 0);
+      throw reason() ?? translate(error, (pending as { completed?: number }).completed ?? 0);
     }
   };
 
@@ -115,7 +116,7 @@ export function openWire(
       try {
         await Promise.race([done, lost]);
       } catch (error) {
-        throw given ?? translate(error);
+        throw reason() ?? translate(error);
       }
     },
     abandon: (reason) => {
@@ -129,6 +130,12 @@ export function openWire(
     backend: () => backend,
     passwordWasAsked: () => asked,
   };
+}
+
+/** What the server said when it ended the session while nothing was being asked: the mended driver leaves it there. */
+function farewell(socket: Socket & { readonly lastWords?: unknown }): PulseError | null {
+  const said = socket.lastWords === undefined ? null : translate(socket.lastWords);
+  return said instanceof PulseError ? said : null;
 }
 
 /** Rejects when the socket closes: after a loss the driver may leave a query pending for ever (measured). */

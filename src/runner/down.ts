@@ -1,12 +1,13 @@
 import { PulseError } from '../errors.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
-import { readLedger, readRecordedSql } from '../ledger/read.ts';
+import { readRecordedSql } from '../ledger/read.ts';
 import type { Folder } from '../migrations/migration.ts';
 import { parseRecordedFile } from '../migrations/parse-file.ts';
 import { compare, type Standing } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { type ConfirmedStep, withoutLost } from './lost-steps.ts';
 import { nameOf, planDown, type Reach } from './plan.ts';
+import { readSettled } from './read-settled.ts';
 import { type HeldRun, runSteps, toldBy, withLease } from './run.ts';
 import type { Done, NamedStep, RunnerDeps, Step } from './step.ts';
 
@@ -36,7 +37,7 @@ export interface DownResult {
  * @throws {PulseError} `irreversible`, `not-possible` when no down SQL is known, and whatever `confirm` refuses with.
  */
 export async function down(deps: RunnerDeps, input: DownInput): Promise<DownResult> {
-  const before = await readLedger(deps.session, input.schema);
+  const before = await readSettled(deps, input);
   const foreseen = await downSteps(deps, input, before);
   if (foreseen.length === 0) return { reverted: [], applied: before.applied.length };
   const details = await input.confirm(foreseen, before);

@@ -5,6 +5,7 @@ import { compare } from './compare.ts';
 import { type DownInput, type DownResult, downSteps, downUnderLease } from './down.ts';
 import { withoutLost } from './lost-steps.ts';
 import { meansEverything, planUp, type Reach, targetIndex } from './plan.ts';
+import { readSettled } from './read-settled.ts';
 import { type HeldRun, toldBy, withLease } from './run.ts';
 import type { RunnerDeps, Step } from './step.ts';
 import { pendingIn, takeBackUps, type UpInput, type UpResult, upUnderLease } from './up.ts';
@@ -24,7 +25,7 @@ export interface GoToResult {
  * @throws {PulseError} with a `GoToResult` as its `result` once something was undone.
  */
 export async function goTo(deps: RunnerDeps, input: GoToInput): Promise<GoToResult> {
-  const before = await readLedger(deps.session, input.schema);
+  const before = await readSettled(deps, input);
   const standings = compare(input.folder, before);
   const everything = meansEverything(standings, input.to);
   if (!everything) targetIndex(standings, input.to);
@@ -33,7 +34,7 @@ export async function goTo(deps: RunnerDeps, input: GoToInput): Promise<GoToResu
 
 /** Undoes the last migrations and applies them again: for a migration that is being written. Throws as `goTo` does. */
 export async function redo(deps: RunnerDeps, input: GoToInput & { readonly steps: number }): Promise<GoToResult> {
-  const before = await readLedger(deps.session, input.schema);
+  const before = await readSettled(deps, input);
   return thereAndBack(deps, input, before, { steps: input.steps }, (undone) => {
     const highest = undone
       .map(({ number }) => number)

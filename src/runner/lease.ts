@@ -1,7 +1,7 @@
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { explainLedgerStatement } from '../ledger/explain.ts';
-import { leaseMs, untilExpiry } from '../ledger/lease-life.ts';
+import { holderIsGone, leaseMs, untilExpiry } from '../ledger/lease-life.ts';
 import type { Actor } from '../ledger/ledger.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
@@ -116,28 +116,14 @@ function holdingSession(session: Session): Sql {
     expires_at = ${untilExpiry()}`;
 }
 
-/**
- * SKIP LOCKED: a holder inside a transaction has the row locked, and nobody ever waits for that lock. A holder is dead
- * when its backend is gone; behind a pooler the backend says nothing of its client, so there, and for a client that
- * hangs, the lease runs out, but never while a statement of the run is still executing.
- */
+/** SKIP LOCKED: a holder inside a transaction has the row locked, and nobody ever waits for that lock. */
 function takeStatement(session: Session, { schema, token, actor }: LeaseRequest): Sql {
   const lease = ident(schema, 'lease');
   return sql`UPDATE ${lease}
 SET token = ${token}, holder = ${JSON.stringify(actor)}, taken_at = pg_catalog.clock_timestamp(),
     ${holdingSession(session)}
 WHERE single IN (
-  SELECT l.single FROM ${lease} AS l
-  WHERE l.token IS NULL
-     -- backend_start of other roles' sessions is hidden from an ordinary role: then the pid alone has to do
-     OR (NOT l.pooled AND NOT EXISTS (
-       SELECT FROM pg_catalog.pg_stat_activity AS a
-       WHERE a.pid = l.backend_pid AND (a.backend_start IS NULL OR a.backend_start = l.backend_start)))
-     OR (l.expires_at < pg_catalog.clock_timestamp() AND NOT EXISTS (
-       SELECT FROM pg_catalog.pg_stat_activity AS a
-       WHERE a.pid <> pg_catalog.pg_backend_pid()
-         AND ((a.state <> 'idle' AND pg_catalog.strpos(a.query, l.token::pg_catalog.text) > 0)
-           OR (a.state IS NULL AND a.application_name LIKE 'pulse-migrate%'))))
+  SELECT l.single FROM ${lease} AS l WHERE ${holderIsGone}
   FOR UPDATE SKIP LOCKED)
 RETURNING token`;
 }

@@ -53,7 +53,7 @@ export async function repair(deps: RunnerDeps, input: RepairInput): Promise<Repa
     return {
       accepted: accept.map(({ version }) => version),
       forgotten: forget.map(({ version }) => version),
-      disagreements: disagreementsOf(input.folder, await readLedger(deps.session, input.schema)),
+      disagreements: disagreementsOf(input.folder, atRest(await readLedger(deps.session, input.schema))),
     };
   });
 }
@@ -184,9 +184,14 @@ async function record(held: HeldRun, entries: readonly Entry[]): Promise<void> {
   }
 }
 
+/** Under the lease nobody else is at work; behind a pooler our own run looks like another one. */
+function atRest(ledger: LedgerState): LedgerState {
+  return { ...ledger, unfinished: ledger.unfinished.map((half) => ({ ...half, running: false })) };
+}
+
 function disagreementsOf(folder: Folder | null, ledger: LedgerState): RepairResult['disagreements'] {
   return compare(folder, ledger)
-    .filter((standing) => !['applied', 'pending'].includes(standing.state) || standing.unfinished !== null)
+    .filter(({ state, unfinished }) => !['applied', 'pending'].includes(state) || unfinished?.running === false)
     .map(({ version, name, state, migration, applied, unfinished }) => {
       // Without a file and without a row that keeps its SQL it cannot be finished: first the file has to come back.
       const canGoOn = unfinished !== null && (migration !== null || applied !== null);

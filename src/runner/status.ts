@@ -10,8 +10,14 @@ interface StatusRow {
   readonly appliedAt: string | null;
   readonly appliedBy: string | null;
   readonly durationMs: number | null;
-  /** Statements done and in all, of a file without a transaction that stopped part of the way. */
-  readonly unfinished: { readonly direction: 'up' | 'down'; readonly done: number; readonly of: number } | null;
+  /** Statements done and in all, of a file without a transaction that is part of the way: stopped there, or running. */
+  readonly unfinished: {
+    readonly direction: 'up' | 'down';
+    readonly done: number;
+    readonly of: number;
+    /** Another run is at work, and it may be on this file. */
+    readonly running: boolean;
+  } | null;
 }
 
 export interface StatusResult {
@@ -35,7 +41,12 @@ export function status(folder: Folder | null, ledger: LedgerState): StatusResult
       unfinished:
         unfinished === null
           ? null
-          : { direction: unfinished.direction, done: unfinished.finished.length, of: unfinished.statements },
+          : {
+              direction: unfinished.direction,
+              done: unfinished.finished.length,
+              of: unfinished.statements,
+              running: unfinished.running,
+            },
     }),
   );
   const count = (...states: MigrationState[]) => migrations.filter((row) => states.includes(row.state)).length;
@@ -43,8 +54,9 @@ export function status(folder: Folder | null, ledger: LedgerState): StatusResult
     migrations,
     applied: migrations.filter((row) => row.appliedAt !== null).length,
     pending: count('pending', 'out-of-order'),
-    disagreements: migrations.filter((row) => !['applied', 'pending'].includes(row.state) || row.unfinished !== null)
-      .length,
+    disagreements: migrations.filter(
+      ({ state, unfinished }) => !['applied', 'pending'].includes(state) || unfinished?.running === false,
+    ).length,
   };
 }
 

@@ -1,11 +1,11 @@
 import { PulseError } from '../errors.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
-import { readLedger } from '../ledger/read.ts';
 import type { Folder, Migration } from '../migrations/migration.ts';
 import { compare } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { type ConfirmedStep, withoutLost } from './lost-steps.ts';
 import { planUp, type UpRules } from './plan.ts';
+import { readSettled } from './read-settled.ts';
 import { type HeldRun, runSteps, type Told, toldBy, withLease } from './run.ts';
 import type { Done, NamedStep, RunnerDeps, Step } from './step.ts';
 
@@ -34,7 +34,7 @@ export interface UpResult {
  * @throws {PulseError} with an `UpResult` as its `result` once migrations have begun to run.
  */
 export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
-  const before = await readLedger(deps.session, input.schema);
+  const before = await readSettled(deps, input);
   const pending = planUp(compare(input.folder, before), input.rules);
   if (pending.length === 0) return resultOf(input, before, { done: [], unknown: [], lost: [] });
   const details = await input.prepare(pending, before);

@@ -65,16 +65,16 @@ function answer(result: StatusResult): No | null {
 function renderStatus(result: StatusResult, style: Style): string {
   if (result.migrations.length === 0) return 'There are no migrations.\n';
   const rows = result.migrations.map((row): Cell[] => {
-    const paint = paintOf(row.state, style);
+    const { unfinished } = row;
+    const part = unfinished === null ? '' : `${unfinished.direction} ${unfinished.done}/${unfinished.of}`;
     const applied = row.appliedAt === null ? '' : `${moment(row.appliedAt)}  ${row.appliedBy ?? ''}`;
     return [
-      {
-        text:
-          row.unfinished === null
-            ? row.state
-            : `stopped ${row.unfinished.direction} ${row.unfinished.done}/${row.unfinished.of}`,
-        paint: row.unfinished === null ? paint : style.bad,
-      },
+      unfinished === null
+        ? { text: row.state, paint: paintOf(row.state, style) }
+        : {
+            text: `${unfinished.running ? 'running' : 'stopped'} ${part}`,
+            paint: unfinished.running ? style.careful : style.bad,
+          },
       { text: `${row.version}_${row.name}` },
       { text: row.durationMs === null ? '' : duration(row.durationMs), right: true, paint: style.faint },
       { text: applied, paint: style.faint },

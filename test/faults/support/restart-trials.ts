@@ -40,7 +40,6 @@ export async function restartWhileWaiting(
   await back;
   await untilAnswering(scene.database);
 
-  // Between two tries for a lock no statement is there to hear that the server ends the session; then the run goes on.
-  const exits = { smart: [0], fast: waiting === 'lock' ? [0, 3] : [3], immediate: waiting === 'lease' ? [3] : [0] };
+  const exits = { smart: [0], fast: [3], immediate: waiting === 'lease' ? [3] : [0] };
   return endedWith(exits[mode], run, await judge(scene, run, goal, undefined, steps));
 }

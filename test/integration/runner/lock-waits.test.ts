@@ -4,6 +4,7 @@ import { raw } from '../../../src/postgres/sql.ts';
 import { type TestDatabase, test } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
 import { openProject, pairs } from '../../support/project.ts';
+import { until } from '../../support/until.ts';
 
 const files = pairs({
   '0001_widen': ['ALTER TABLE orders ADD COLUMN note text;', 'ALTER TABLE orders DROP COLUMN note;'],
@@ -131,4 +132,34 @@ test('a statement of a file without a transaction waits no longer either, and no
   expect((await run).json()).toMatchObject({ exitCode: 4, error: { code: 'lock-not-obtained', sqlstate: '55P03' } });
   await reader.run('COMMIT');
   expect((await project.cli(['up', '--json'])).json()).toMatchObject({ exitCode: 0, result: { pending: [] } });
+});
+
+test('a run whose session the server is told to end between two tries stops, says by whose word, and leaves nothing', async ({
+  database,
+}) => {
+  await using _reader = await openReader(database);
+  const project = await openProject(files, database);
+  await project.cli(['up', '--lock-timeout', '50ms', '--lock-retries', '0']);
+  const running = project.cli(['up', '--lock-timeout', '50ms', '--lock-retries', '1000', '--json']);
+
+  const ended = await until('the session was idle between two tries', async () => {
+    const [row] = await database.admin<{ ended: boolean }>(
+      `SELECT pg_terminate_backend(pid, 5000) AS ended FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name = 'pulse-migrate' AND state = 'idle'
+         AND query LIKE '%lease%' AND pid IN (SELECT backend_pid FROM pulse_migrate.lease)`,
+    );
+    return row?.ended;
+  });
+  const run = await running;
+
+  expect(ended).toBe(true);
+  expect(run.json()).toMatchObject({
+    exitCode: 3,
+    error: {
+      code: 'connection-lost',
+      sqlstate: '57P01',
+      now: [expect.stringContaining('was rolled back'), expect.anything()],
+    },
+  });
+  expect(await database.admin('SELECT FROM pulse_migrate.ledger')).toEqual([]);
 });

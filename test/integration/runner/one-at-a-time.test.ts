@@ -77,6 +77,33 @@ test('a wait that is over names the holder by pid, program and person, and exits
   await holder.ended;
 });
 
+test('what another run is undoing statement by statement is told as running, and a goto waits for it', async ({
+  database,
+  start,
+}) => {
+  const slowDown = '-- pulse: no-transaction\nDROP TABLE b;\nSELECT pg_sleep(3);\n';
+  const project = await openProject(pairs({ '0001_a': table('a'), '0002_b': [table('b')[0], slowDown] }), database);
+  await project.done(['up', '--yes']);
+  const holder = start(project, ['down', '--i-know', '--json']);
+  await sleeping(database);
+
+  const status = await project.done(['status', '--json']);
+  const shown = await project.done(['status']);
+  const found = await project.done(['repair', '--json']);
+  const there = await project.cli(['goto', '0001', '--i-know', '--json', '--yes']);
+
+  const unfinished = { direction: 'down', done: 1, of: 2, running: true };
+  expect(status.json().result).toMatchObject({ disagreements: 0, migrations: [{}, { version: '0002', unfinished }] });
+  expect(shown.stdout).toContain('running down 1/2  0002_b');
+  expect(found.json().result).toMatchObject({ disagreements: [] });
+  expect((await holder.ended).exitCode).toBe(0);
+  expect(there.json()).toMatchObject({
+    exitCode: 0,
+    result: { reverted: [], applied: [], pending: [{ version: '0002' }] },
+  });
+  expect(await database.admin("SELECT to_regclass('b') AS b")).toEqual([{ b: null }]);
+});
+
 test('a lease whose row somebody has deleted is told at once, with the statement that puts it back', async ({
   database,
 }) => {

@@ -13,6 +13,7 @@ const half = {
   finished: ['one'],
   begun: null,
   statements: 3,
+  running: false,
 };
 const three = folderOf(['1', '2', '3']);
 
