@@ -152,7 +152,7 @@ export const mutants = [
   },
   {
     without: 'the respect of a takeover for a statement under way',
-    file: 'src/runner/lease.ts',
+    file: 'src/ledger/lease-life.ts',
     from: "(a.state <> 'idle' AND pg_catalog.strpos(a.query, l.token::pg_catalog.text) > 0)",
     to: 'FALSE',
     noticedBy: faults('pauses'),
@@ -173,7 +173,7 @@ export const mutants = [
   },
   {
     without: 'the end of a lease whose holder is gone',
-    file: 'src/runner/lease.ts',
+    file: 'src/ledger/lease-life.ts',
     from: 'OR (NOT l.pooled AND NOT EXISTS (',
     to: 'OR (FALSE AND NOT EXISTS (',
     noticedBy: runner('one-at-a-time'),

@@ -19,12 +19,14 @@ export async function main(): Promise<void> {
 }
 
 function realRuntime(signal: AbortSignal): Runtime {
+  const stderr = outputStream(process.stderr);
+  const incomplete = (why: string) => stderr.write(`standard output is incomplete: ${why}\n`);
   return {
     argv: process.argv.slice(2),
     env: process.env,
     cwd: process.cwd(),
-    stdout: outputStream(process.stdout),
-    stderr: outputStream(process.stderr),
+    stdout: outputStream(process.stdout, incomplete),
+    stderr,
     stdinIsTerminal: process.stdin.isTTY === true,
     now: () => new Date(),
     sleep: (milliseconds) => delay(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted()),

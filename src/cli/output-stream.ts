@@ -1,11 +1,17 @@
 import type { OutputStream } from './runtime.ts';
 
-/** Wraps a standard stream so that its end changes nothing in the database: what cannot be written any more is dropped. */
-export function outputStream(stream: NodeJS.WriteStream): OutputStream {
+/** The reader left (head, a closed pager), the terminal did (a dropped SSH session): nobody is there to be told. */
+const nobodyIsThere = new Set(['EPIPE', 'EIO']);
+
+/**
+ * Wraps a standard stream so that its end changes nothing in the database: what cannot be written any more is dropped,
+ * and `incomplete` told why, once, where somebody may be there to hear it (a full disk).
+ */
+export function outputStream(stream: NodeJS.WriteStream, incomplete: (why: string) => void = () => {}): OutputStream {
   const isTerminal = stream.isTTY === true;
   let gone = false;
-  // EPIPE: the reader left (head, a closed pager). EIO: the terminal did (a dropped SSH session).
-  stream.on('error', () => {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (!gone && !nobodyIsThere.has(error.code ?? '')) incomplete(error.message);
     gone = true;
   });
   return {

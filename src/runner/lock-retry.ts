@@ -1,5 +1,5 @@
 import { PulseError } from '../errors.ts';
-import { type BlockerWatch, describeBlocker } from './blockers.ts';
+import { type Blocker, type BlockerWatch, describeBlocker } from './blockers.ts';
 import { type LockPatience, lockTimeout, pauseAfter } from './lock-schedule.ts';
 import type { Attempt, RunnerDeps, Step } from './step.ts';
 
@@ -16,7 +16,7 @@ export async function retryOnLock<Result>(
   work: (attempt: Attempt) => Promise<Result>,
 ): Promise<Result> {
   const attempts = patience.retries + 1;
-  let named: readonly string[] = [];
+  let named: readonly Blocker[] = [];
   const began = deps.now().getTime();
   for (let attempt = 1; ; attempt += 1) {
     const last = attempt === attempts;
@@ -29,13 +29,14 @@ export async function retryOnLock<Result>(
       const waitedMs = attempt === 1 ? 0 : deps.now().getTime() - began;
       return await work({ lockTimeoutMs, waitedMs, onBackend });
     } catch (error) {
-      const seen = blockers.seen().map(describeBlocker);
+      const seen = blockers.seen();
       if (seen.length > 0) named = seen;
-      if (!wantsLock(error)) throw error;
+      if (!wantsLock(error)) throw naming(error, attempt > 1 ? named : seen);
       if (attempt >= attempts) throw gaveUp(error, attempts, named);
       const pauseMs = pauseAfter(attempt, patience, deps.chance());
-      deps.emit({ type: 'lock-waiting', version: step.version, attempt, attempts, pauseMs, blockers: named });
-      await deps.sleep(pauseMs);
+      const who = named.map(describeBlocker);
+      deps.emit({ type: 'lock-waiting', version: step.version, attempt, attempts, pauseMs, blockers: who });
+      await deps.sleep(pauseMs).catch((interruption: unknown) => Promise.reject(naming(interruption, named)));
     } finally {
       blockers.seen();
     }
@@ -51,13 +52,25 @@ function wantsLock(error: unknown): error is PulseError {
   );
 }
 
-function gaveUp(error: PulseError, attempts: number, blockers: readonly string[]): PulseError {
+/** Whoever ends a wait by a signal wants to know what for it was. */
+function naming(error: unknown, blockers: readonly Blocker[]): unknown {
+  if (!(error instanceof PulseError) || error.code !== 'interrupted') return error;
+  return error.withResult(error.result, [...error.now, ...inTheWay(blockers)]);
+}
+
+function inTheWay(blockers: readonly Blocker[]): string[] {
+  return blockers.map((blocker) => `in the way: ${describeBlocker(blocker)}`);
+}
+
+function gaveUp(error: PulseError, attempts: number, blockers: readonly Blocker[]): PulseError {
+  const pid = blockers.find((blocker) => blocker.pid > 0)?.pid;
+  const end = pid === undefined ? 'end it' : `end it (psql -c 'SELECT pg_terminate_backend(${pid})')`;
   return new PulseError(
     'lock-not-obtained',
     `${error.message} (tried ${attempts === 1 ? 'once' : `${attempts} times`})`,
     {
-      hint: 'wait for the holder or end it (SELECT pg_terminate_backend(PID);), then run the command again; or try longer: --lock-retries 100',
-      now: [...error.now, ...blockers.map((blocker) => `in the way: ${blocker}`)],
+      hint: `wait for the holder or ${end}, then run the command again; or try longer: --lock-retries 100`,
+      now: [...error.now, ...inTheWay(blockers)],
       ...(error.location && { location: error.location }),
       ...(error.server && { server: error.server }),
       cause: error,

@@ -1,8 +1,9 @@
 import { expect } from 'vitest';
 import type { Session } from '../../../src/postgres/session.ts';
 import { raw } from '../../../src/postgres/sql.ts';
-import { type TestDatabase, test } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
+import { test } from '../../support/program.ts';
 import { openProject, pairs } from '../../support/project.ts';
 import { until } from '../../support/until.ts';
 
@@ -29,6 +30,7 @@ test('a migration behind a long reader gives up within its budget, names who is 
   expect(run.exitCode).toBe(4);
   expect(run.stderr).toContain('canceling statement due to lock timeout (tried 4 times)');
   expect(run.stderr).toContain(`in the way: pid ${reader.backendPid}, nightly-report`);
+  expect(run.stderr).toContain(`psql -c 'SELECT pg_terminate_backend(${reader.backendPid})'`);
   expect(run.stderr).toContain('idle in transaction');
   expect(run.stderr).toContain('rolled back: nothing of migrations/0001_widen.up.sql remains');
   expect(await database.admin('SELECT FROM pulse_migrate.ledger')).toEqual([]);
@@ -161,5 +163,27 @@ test('a run whose session the server is told to end between two tries stops, say
       now: [expect.stringContaining('was rolled back'), expect.anything()],
     },
   });
+  expect(await database.admin('SELECT FROM pulse_migrate.ledger')).toEqual([]);
+});
+
+test('a signal during the wait for a lock ends the run and names who was in the way', async ({ database, start }) => {
+  await using reader = await openReader(database);
+  const project = await openProject(files, database);
+  const running = start(project, ['up', '--lock-timeout', '50ms', '--lock-retries', '1000']);
+  const tries = new Set<string>();
+  await until('it was seen to wait in three tries, with a second session that looks on', async () => {
+    const rows = await database.admin<{ began: string; event: string | null }>(
+      `SELECT xact_start::text AS began, wait_event_type AS event FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name LIKE 'pulse-migrate%'`,
+    );
+    if (rows.length > 1) for (const { began, event } of rows) if (event === 'Lock') tries.add(began);
+    return tries.size >= 3 || undefined;
+  });
+
+  running.kill('SIGINT');
+  const run = await running.ended;
+
+  expect(run.exitCode).toBe(130);
+  expect(run.stderr).toContain(`in the way: pid ${reader.backendPid}, nightly-report`);
   expect(await database.admin('SELECT FROM pulse_migrate.ledger')).toEqual([]);
 });

@@ -30,6 +30,24 @@ test('a terminal that knows its width is used as it is', () => {
   expect(output.columns).toBe(132);
 });
 
+test.each([
+  ['ENOSPC', ['ENOSPC']],
+  ['EPIPE', []],
+] as const)(
+  'a stream that fails with %s is told as incomplete once, where somebody may be there',
+  async (code, told) => {
+    const { stream } = terminal(80, code);
+    const said: string[] = [];
+    const output = outputStream(stream, (why) => said.push(why));
+
+    output.write('first');
+    output.write('second');
+    await new Promise((resolve) => setImmediate(resolve));
+
+    expect(said).toEqual(told);
+  },
+);
+
 test.each(['EPIPE', 'EIO', 'ENOSPC'])(
   'a stream that fails with %s ends nothing, and is not written to again',
   async (code) => {
