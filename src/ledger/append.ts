@@ -34,21 +34,57 @@ export const guardConstraint = 'guard_promises_a_ledger_row';
  * Promises a ledger row within this transaction, and fails unless the run still holds the lease: the deferred foreign
  * key makes a COMMIT before that row impossible, the NOT NULL column makes a stale token fail, and the row lock keeps
  * the lease from being taken over while the transaction is open. One statement, so that it also works when sent ahead.
- * `promised: false` is for files with SET CONSTRAINTS ALL IMMEDIATE, which would call the promise in at once.
+ * `promised: false` is for files with SET CONSTRAINTS ALL IMMEDIATE, which would call the promise in at once. `after`
+ * is the entry that must be recorded before, where this was sent without waiting for it: whatever became of that one,
+ * nothing behind a failure begins. Nor does it in a session that an earlier file has used and DISCARD ALL, cancelled
+ * perhaps, has not made fresh since (`markUse`).
  */
-export function openGuard(schema: string, entry: string, token: string, promised: boolean): Sql {
+export function openGuard(
+  schema: string,
+  { entry, token }: { readonly entry: string; readonly token: string },
+  { promised, after }: { readonly promised: boolean; readonly after: string | null },
+): Sql {
+  const recorded = sql`AND EXISTS (SELECT FROM ${ident(schema, 'ledger')} WHERE entry = ${after}::pg_catalog.uuid)`;
   return sql`INSERT INTO ${ident(schema, 'guard')} (entry, promise, token)
-VALUES (${entry}, ${promised ? entry : null}, (SELECT token FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid FOR UPDATE))`;
+VALUES (${entry}, ${promised ? entry : null}, (
+  SELECT token FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid ${after === null ? sql`` : recorded}
+    AND COALESCE(pg_catalog.current_setting(${used}, true), '') = '' FOR UPDATE))`;
+}
+
+const used = 'pulse_migrate.used';
+
+/** Lasts until DISCARD ALL, if the transaction commits. Not for a session that belongs to a pool. */
+export const markUse = sql`pg_catalog.set_config(${used}, 'yes', false)`;
+
+/**
+ * Fails outside of the transaction that `openGuard` was part of: a file that is sent behind a BEGIN which never ran
+ * (a cancel request can hit it) would otherwise be committed statement by statement.
+ */
+export function insideGuard(schema: string, entry: string): Sql {
+  return sql`SELECT 1 OPERATOR(pg_catalog./) pg_catalog.count(*) FROM ${ident(schema, 'guard')} WHERE ${ownGuard(entry)}`;
+}
+
+function ownGuard(entry: string): Sql {
+  return sql`entry = ${entry}::pg_catalog.uuid AND xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid`;
+}
+
+/** Where the run says that it found the transaction as it should be, in words the file cannot have said before. */
+const fit = 'pulse_migrate.fit';
+
+/** Says so, when it is; to be asked for with what `closeGuard` follows. */
+export function markFit(isFit: Sql): Sql {
+  return sql`pg_catalog.set_config(${fit}, CASE WHEN ${isFit} THEN 'yes' ELSE 'no' END, true)`;
 }
 
 /**
  * Keeps the promise: the ledger takes the guard's row, and the guard gives it up only once the ledger has it, so that a
- * row which a trigger swallows makes the COMMIT fail. Fails when the guard is gone, as after a ROLLBACK in the file.
+ * row which a trigger swallows makes the COMMIT fail. Fails when the guard is gone or not of this transaction, as after
+ * a ROLLBACK in the file, and unless `markFit` has said that all is as it should be.
  * Renews the lease: the transaction had its row locked, for longer perhaps than it lives, and no heartbeat reached it.
  */
 export function closeGuard(schema: string, entry: Entry): Sql {
   const guard = ident(schema, 'guard');
-  const promised = sql`(SELECT entry FROM ${guard} WHERE entry = ${entry.entry}::pg_catalog.uuid)`;
+  const promised = sql`(SELECT entry FROM ${guard} WHERE ${ownGuard(entry.entry)} AND pg_catalog.current_setting(${fit}, true) = 'yes')`;
   return sql`WITH kept AS (
   ${insertEntry(schema, entry, promised, 'transaction')}, entry
 ), given_up AS (

@@ -45,7 +45,7 @@ export function openWire(
   let backend: BackendKey | null = null;
   let given: PulseError | null = null;
   const reason = () => given ?? farewell(socket);
-  const lost = lossOf(socket, reason);
+  const orLost = endingWith(socket, reason);
 
   const driver = postgres({
     host: host.host,
@@ -83,10 +83,8 @@ export function openWire(
 
   const query = async (text: string): Promise<unknown> => {
     const pending = driver.unsafe(text).simple();
-    const outcome = Promise.race([pending, lost]);
-    pending.catch(() => {});
     try {
-      const result = await outcome;
+      const result = await orLost(pending);
       backend ??= (result as { state?: BackendKey }).state ?? null;
       return result;
     } catch (error) {
@@ -111,10 +109,9 @@ export function openWire(
       const stream = await query(statement);
       if (!isWritable(stream)) throw new TypeError('the server did not ask for COPY data');
       const done = finished(stream);
-      done.catch(() => {});
       stream.end(data);
       try {
-        await Promise.race([done, lost]);
+        await orLost(done);
       } catch (error) {
         throw reason() ?? translate(error);
       }
@@ -124,7 +121,7 @@ export function openWire(
       socket.destroy();
     },
     end: async () => {
-      await Promise.race([driver.end({ timeout: 1 }), lost]).catch(() => {});
+      await orLost(driver.end({ timeout: 1 })).catch(() => {});
       socket.destroy();
     },
     backend: () => backend,
@@ -138,18 +135,28 @@ function farewell(socket: Socket & { readonly lastWords?: unknown }): PulseError
   return said instanceof PulseError ? said : null;
 }
 
-/** Rejects when the socket closes: after a loss the driver may leave a query pending for ever (measured). */
-function lossOf(socket: Socket, reason: () => PulseError | null): Promise<never> {
-  const lost = new Promise<never>((_resolve, reject) => {
-    socket.once('close', () => {
-      // The driver hears of the close as well and may have the server's own last words (57P01): let it speak first.
-      setImmediate(() =>
-        reject(reason() ?? new PulseError('connection-lost', 'the connection to the server was lost')),
-      );
+/** Gives what it is given, or fails when the socket closes: after a loss the driver may leave a query pending for ever (measured). */
+function endingWith(
+  socket: Socket,
+  reason: () => PulseError | null,
+): <Result>(given: PromiseLike<Result>) => Promise<Result> {
+  const waiting = new Set<(loss: PulseError) => void>();
+  let closed = false;
+  const loss = () => reason() ?? new PulseError('connection-lost', 'the connection to the server was lost');
+  socket.once('close', () => {
+    // The driver hears of the close as well and may have the server's own last words (57P01): let it speak first.
+    setImmediate(() => {
+      closed = true;
+      for (const fail of waiting) fail(loss());
     });
   });
-  lost.catch(() => {});
-  return lost;
+  return (given) =>
+    new Promise((resolve, reject) => {
+      const settle = () => waiting.delete(reject);
+      waiting.add(reject);
+      given.then(resolve, reject).then(settle, settle);
+      if (closed) reject(loss());
+    });
 }
 
 function isWritable(value: unknown): value is NodeJS.WritableStream & { destroy(error?: Error): void } {

@@ -2,7 +2,10 @@
  * Between two messages of a transaction there are milliseconds. A client that hangs, or is cut off so that the server
  * hears nothing of it, must not keep its locks for longer than this.
  */
-export const idleLimit = 'idle_in_transaction_session_timeout = 15000';
+export const idleLimitMs = 15_000;
+
+/** The same, to SET. */
+export const idleLimit = `idle_in_transaction_session_timeout = ${idleLimitMs}`;
 
 /** Begins a transaction that ends with its client, in one message, also where the session's settings are not ours. */
 export function boundedBegin(begin = 'BEGIN'): string {

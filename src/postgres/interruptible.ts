@@ -27,9 +27,7 @@ export function interruptible(session: Session, { signal, every }: Interruption)
     return cancelling;
   };
 
-  const watched = async <Result>(send: () => Promise<Result>): Promise<Result> => {
-    // A cancel under way would hit the next statement.
-    while (cancelling !== null) await cancelling;
+  const watch = () => {
     let waitedMs = signal.aborted ? 0 : graceMs;
     let stop = () => {};
     const insist = () => {
@@ -41,13 +39,12 @@ export function interruptible(session: Session, { signal, every }: Interruption)
     };
     if (signal.aborted) insist();
     else signal.addEventListener('abort', insist, { once: true });
-    try {
-      return await send();
-    } finally {
+    return () => {
       signal.removeEventListener('abort', insist);
       stop();
-    }
+    };
   };
 
-  return { ...aroundStatements(session, watched), cancel };
+  // A cancel under way would hit the next statement.
+  return { ...aroundStatements(session, watch, () => cancelling), cancel };
 }

@@ -36,14 +36,7 @@ export function givenUpWhenSilent(
   session: Session,
   { every }: { readonly every: (milliseconds: number, beat: () => void) => () => void },
 ): Session {
-  return aroundStatements(session, async (send) => {
-    const stop = watchSilence(session, every);
-    try {
-      return await send();
-    } finally {
-      stop();
-    }
-  });
+  return aroundStatements(session, () => watchSilence(session, every));
 }
 
 function watchSilence(session: Session, every: (milliseconds: number, beat: () => void) => () => void): () => void {

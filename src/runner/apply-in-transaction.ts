@@ -1,36 +1,65 @@
 import { PulseError } from '../errors.ts';
-import { closeGuard, openGuard } from '../ledger/append.ts';
 import { explainLedgerStatement } from '../ledger/explain.ts';
-import { hasTouched, touched } from '../ledger/touched.ts';
+import { hasTouched } from '../ledger/touched.ts';
 import type { Statement } from '../migrations/migration.ts';
 import { locationAt } from '../migrations/parse-file.ts';
 import { StatementError } from '../postgres/errors.ts';
-import { boundedBegin } from '../postgres/idle-limit.ts';
-import { raw, sql } from '../postgres/sql.ts';
+import { raw } from '../postgres/sql.ts';
 import { explainFailure } from './failure.ts';
 import { callsPromiseIn, endedItself, guardFailure, isPromiseCalledIn, touchesGuard } from './guard-failure.ts';
 import { refuseMissingIndex } from './in-doubt-index.ts';
 import { readBareStatement } from './in-doubt-statement.ts';
 import { type Message, messagesOf } from './messages.ts';
-import { beginning, clearPooledSession, rollBack } from './pooled-leftovers.ts';
+import { clearPooledSession, rollBack } from './pooled-leftovers.ts';
 import { readAsSent } from './read-as-sent.ts';
-import { fileSettings, freshSession, ownStateAgain, pooledOpening } from './session-state.ts';
-import { type Attempt, type Done, entryOf, type Run, type RunnerDeps, type Step, type StepRun } from './step.ts';
+import {
+  type Answers,
+  type Begun,
+  canBeSentWhole,
+  commit,
+  inspection,
+  type Left,
+  onlyRow,
+  opening,
+  sendWhole,
+} from './send-whole.ts';
+import { freshSession } from './session-state.ts';
+import type { Attempt, Done, RunnerDeps, Step, StepRun } from './step.ts';
 
 /**
- * Runs one file in one transaction, its ledger row in the same: both or neither.
+ * Runs one file in one transaction, its ledger row in the same: both or neither. `sentAhead` is what it was sent as
+ * already, if it was.
  * @throws {PulseError} `migration-failed` or `lock-not-obtained` when it was rolled back, `interrupted` likewise,
  * `connection-lost` when the connection went; the message says what is known then.
  */
-export async function applyInTransaction(deps: RunnerDeps, run: StepRun, step: Step, attempt: Attempt): Promise<Done> {
+export async function applyInTransaction(
+  deps: RunnerDeps,
+  run: StepRun,
+  step: Step,
+  attempt: Attempt,
+  sentAhead: Answers | null = null,
+): Promise<Done> {
   const promised = !callsPromiseIn(step);
+  if (!deps.session.pooled) attempt.onBackend(deps.session.backendPid);
+  const answers = sentAhead ?? (canBeSentWhole(deps.session, step) ? sendWhole(deps, run, step, attempt, null) : null);
   try {
-    return await applyOnce(deps, run, step, attempt, promised);
+    return await applyOnce(deps, run, step, attempt, { promised, answers });
   } catch (error) {
     // A function may call the promise in where the file's own text does not show it; all of it was rolled back.
-    if (promised && isPromiseCalledIn(error)) return applyOnce(deps, run, step, attempt, false);
+    if (promised && isPromiseCalledIn(error))
+      return applyOnce(deps, run, step, attempt, { promised: false, answers: null });
     throw error;
   }
+}
+
+/** How far a try has come, for what is said when it fails. */
+interface Place {
+  /** The message of the file that is being waited for; null around them. */
+  sent: Message | null;
+  /** Whether the COMMIT is on its way. */
+  committing: boolean;
+  /** When the transaction began, seconds; null before. */
+  began: number | null;
 }
 
 async function applyOnce(
@@ -38,61 +67,92 @@ async function applyOnce(
   run: StepRun,
   step: Step,
   attempt: Attempt,
-  promised: boolean,
+  { promised, answers }: { readonly promised: boolean; readonly answers: Answers | null },
 ): Promise<Done> {
-  const { schema, entry } = run;
   const { session } = deps;
-  let sent: Message | null = null;
-  let committing = false;
-  let began: number | null = null;
+  const place: Place = { sent: null, committing: false, began: null };
   try {
-    await freshSession(session);
-    await session.run(boundedBegin(beginStatement(step)));
-    const [begun] = await session.rows<{ pid: number; xid: string; began: number }>(
-      raw(pooledOpening(session) + opening(run, entry, step, attempt, promised)),
-    );
-    began = begun?.began ?? null;
-    attempt.onBackend(begun?.pid ?? session.backendPid);
-    for (const [index, message] of messagesOf(step.file).entries()) {
-      // The cancel request went out at the signal; a statement begun behind it would run to its end.
-      deps.signal.throwIfAborted();
-      if (index > 0) await session.run(readAsSent('SET LOCAL'));
-      sent = message;
-      await (message.kind === 'copy' ? session.copyIn(message.text, message.rows) : session.run(message.text));
-      if (message.kind === 'sql' && message.last !== undefined) await refuseSkipped(session, step, message.last);
-    }
-    sent = null;
-    deps.signal.throwIfAborted();
-    const [now] = await session.rows<{ xid: string | null; touched: boolean }>(
-      raw(`${ownStateAgain(attempt.lockTimeoutMs)};\n${readAsSent('SET LOCAL')};\n${inspection(schema)}`),
-    );
-    if (now?.xid !== begun?.xid) throw endedItself(step);
-    if (now?.touched === true) throw hasTouched(step.file.path, schema);
-    if (session.pooled && began !== null) await clearPooledSession(session, began);
-    committing = true;
-    const [row] = await session.rows<{
-      duration_ms: number;
-    }>(sql`${closeGuard(schema, entryOf(deps, step, entry, 'done', attempt.waitedMs))};
-COMMIT`);
-    return { version: step.version, name: step.name, durationMs: row?.duration_ms ?? 0 };
+    const durationMs =
+      answers === null
+        ? await partByPart(deps, run, step, attempt, promised, place)
+        : await hear(answers, run.schema, step, place);
+    return { version: step.version, name: step.name, durationMs };
   } catch (error) {
-    await rollBack(session, began);
-    const rolledBack = `rolled back: nothing of ${step.file.path} remains`;
-    const { reason } = deps.signal;
-    if (reason instanceof PulseError && isCancelled(error)) throw reason.withResult(undefined, [rolledBack]);
-    if (error instanceof StatementError)
-      throw (
-        (sent === null ? guardFailure(error, schema, step) : touchesGuard(error, schema, step))?.withResult(undefined, [
-          rolledBack,
-        ]) ??
-        withoutRight(error, schema, step, sent) ??
-        explainFailure(error, step.file, sent, [rolledBack])
-      );
-    if (error instanceof PulseError && error.code === 'connection-lost') throw lostDuring(error, step, committing);
-    if (error instanceof PulseError && error.code === 'migration-failed')
-      throw error.withResult(undefined, [rolledBack]);
-    throw error;
+    await rollBack(session, place.began);
+    throw explain(deps, run, step, error, place);
   }
+}
+
+/** Hears what became of a file that was sent whole. */
+async function hear(answers: Answers, schema: string, step: Step, place: Place): Promise<number> {
+  place.committing = true;
+  try {
+    const begun = await answers.begun;
+    place.sent = answers.message;
+    await answers.ran;
+    place.sent = null;
+    refuseOtherTransaction(begun, await answers.left, schema, step);
+  } catch (failure) {
+    // Whatever failed before it: what the server has committed is done.
+    return answers.committed.catch(() => Promise.reject(failure));
+  }
+  return answers.committed;
+}
+
+/** Sends a file and waits for each answer, where something has to be looked at, or data to be sent, in between. */
+async function partByPart(
+  deps: RunnerDeps,
+  run: StepRun,
+  step: Step,
+  attempt: Attempt,
+  promised: boolean,
+  place: Place,
+): Promise<number> {
+  const { session } = deps;
+  await freshSession(session);
+  const guard = { promised, after: null };
+  const begun = onlyRow(await session.rows<Begun>(raw(opening(session, run, step, attempt.lockTimeoutMs, guard))));
+  place.began = begun.began;
+  attempt.onBackend(begun.pid);
+  for (const [index, message] of messagesOf(step.file).entries()) {
+    // The cancel request went out at the signal; a statement begun behind it would run to its end.
+    deps.signal.throwIfAborted();
+    if (index > 0) await session.run(readAsSent('SET LOCAL'));
+    place.sent = message;
+    await (message.kind === 'copy' ? session.copyIn(message.text, message.rows) : session.run(message.text));
+    if (message.kind === 'sql' && message.last !== undefined) await refuseSkipped(session, step, message.last);
+  }
+  place.sent = null;
+  deps.signal.throwIfAborted();
+  const left = onlyRow(await session.rows<Left>(raw(inspection(session, run.schema, attempt.lockTimeoutMs))));
+  refuseOtherTransaction(begun, left, run.schema, step);
+  if (session.pooled) await clearPooledSession(session, begun.began);
+  place.committing = true;
+  return commit(deps, run, step, attempt.waitedMs);
+}
+
+function refuseOtherTransaction(begun: Begun, left: Left, schema: string, step: Step): void {
+  if (left.xid !== begun.xid) throw endedItself(step);
+  if (left.touched) throw hasTouched(step.file.path, schema);
+}
+
+function explain({ signal }: RunnerDeps, { schema }: StepRun, step: Step, error: unknown, place: Place): unknown {
+  const { sent } = place;
+  const rolledBack = `rolled back: nothing of ${step.file.path} remains`;
+  const { reason } = signal;
+  if (reason instanceof PulseError && isCancelled(error)) return reason.withResult(undefined, [rolledBack]);
+  if (error instanceof StatementError)
+    return (
+      (sent === null ? guardFailure(error, schema, step) : touchesGuard(error, schema, step))?.withResult(undefined, [
+        rolledBack,
+      ]) ??
+      withoutRight(error, schema, step, sent) ??
+      explainFailure(error, step.file, sent, [rolledBack])
+    );
+  if (error instanceof PulseError && error.code === 'connection-lost') return lostDuring(error, step, place);
+  if (error instanceof PulseError && error.code === 'migration-failed')
+    return error.withResult(undefined, [rolledBack]);
+  return error;
 }
 
 /** Asked at once and not at the end of the file: names are still resolved as the statement resolved them. */
@@ -104,29 +164,6 @@ async function refuseSkipped(session: RunnerDeps['session'], { file }: Step, sta
     const location = locationAt(file.path, file.text, statement.start);
     throw new PulseError(error.code, error.message, { hint: error.hint, location, cause: error });
   }
-}
-
-/** The statements that `--plan` shows and the run sends, around the file itself. */
-export function beginStatement(step: Step): string {
-  return step.file.transactionModes === null ? 'BEGIN' : `BEGIN ${step.file.transactionModes}`;
-}
-
-function opening(
-  { schema, token }: Run,
-  entry: string,
-  step: Step,
-  { lockTimeoutMs }: Attempt,
-  promised: boolean,
-): string {
-  const guard = openGuard(schema, entry, token, promised).text;
-  const settings = fileSettings(step.file.directives, 'SET LOCAL', lockTimeoutMs);
-  return `${guard};\n${settings};\nSELECT pg_catalog.pg_backend_pid() AS pid,
-  pg_catalog.pg_current_xact_id()::pg_catalog.text AS xid, ${beginning} AS began`;
-}
-
-/** Asked when the file is through: whether it is still the same transaction, and whether the record is as it was. */
-function inspection(schema: string): string {
-  return `SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid, ${touched(schema).text} AS touched`;
 }
 
 function isCancelled(error: unknown): boolean {
@@ -142,9 +179,9 @@ function withoutRight(error: StatementError, schema: string, step: Step, sent: M
   return explainLedgerStatement(error, schema, `recording ${step.file.path}`);
 }
 
-function lostDuring(loss: PulseError, step: Step, committing: boolean): PulseError {
+function lostDuring(loss: PulseError, step: Step, { committing }: Place): PulseError {
   const doing = committing
-    ? 'being committed: whether it is applied is not known yet'
+    ? 'running or being committed: whether it is applied is not known yet'
     : 'running; the server rolls it back';
   return new PulseError('connection-lost', `the connection was lost while ${step.file.path} was ${doing}`, {
     hint: 'pulse-migrate status shows what is applied; then run the command again',

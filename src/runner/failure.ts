@@ -57,7 +57,8 @@ function statementOffset(error: StatementError, file: MigrationFile, message: Me
       end <= message.offset + message.text.length &&
       !file.leftOut.some((part) => start >= part.start && end <= part.end),
   );
-  return sent[error.completed]?.start ?? null;
+  const before = message.kind === 'sql' ? (message.before ?? 0) : 0;
+  return sent[error.completed - before]?.start ?? null;
 }
 
 /** A function that commits fails in a file without a transaction as well: there the journal's mark is in its transaction. */

@@ -1,6 +1,6 @@
 import { PulseError } from '../errors.ts';
 import { type Blocker, type BlockerWatch, describeBlocker } from './blockers.ts';
-import { type LockPatience, lockTimeout, pauseAfter } from './lock-schedule.ts';
+import { firstLockTimeout, type LockPatience, lockTimeout, pauseAfter } from './lock-schedule.ts';
 import type { Attempt, RunnerDeps, Step } from './step.ts';
 
 /**
@@ -23,9 +23,11 @@ export async function retryOnLock<Result>(
     // Who stands in the way is worth a second session only once something does, or when nobody asks again.
     const onBackend = (backendPid: number) => (attempt === 1 && !last ? undefined : blockers.watch(backendPid));
     try {
-      // A file that names its own time means it, from the first try on.
+      const { directives } = step.file;
       const lockTimeoutMs =
-        step.file.directives.lockTimeoutMs ?? (last ? patience.timeoutMs : lockTimeout(attempt, patience));
+        attempt === 1
+          ? firstLockTimeout(directives, patience)
+          : (directives.lockTimeoutMs ?? (last ? patience.timeoutMs : lockTimeout(attempt, patience)));
       const waitedMs = attempt === 1 ? 0 : deps.now().getTime() - began;
       return await work({ lockTimeoutMs, waitedMs, onBackend });
     } catch (error) {

@@ -2,11 +2,25 @@ import type { MigrationFile, Statement } from '../migrations/migration.ts';
 
 /**
  * One thing to send. `offset` is where its text begins in the file (UTF-16), so that a position the server names can
- * be shown in the file. `last` is set where the message ends with a statement whose success says too little.
+ * be shown in the file. `last` is set where the message ends with a statement whose success says too little, `before`
+ * where it begins with so many statements that are not of the file: its offset is less than zero then.
  */
-export type Message =
-  | { readonly kind: 'sql'; readonly text: string; readonly offset: number; readonly last?: Statement }
-  | { readonly kind: 'copy'; readonly text: string; readonly offset: number; readonly rows: string };
+export type Message = SqlMessage | CopyMessage;
+
+export interface SqlMessage {
+  readonly kind: 'sql';
+  readonly text: string;
+  readonly offset: number;
+  readonly last?: Statement;
+  readonly before?: number;
+}
+
+interface CopyMessage {
+  readonly kind: 'copy';
+  readonly text: string;
+  readonly offset: number;
+  readonly rows: string;
+}
 
 /** What the line behind COPY data holds. */
 const endOfData = '\\.';

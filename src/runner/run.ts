@@ -3,6 +3,7 @@ import { installLedger } from '../ledger/install.ts';
 import type { LedgerState, UnfinishedMigration } from '../ledger/ledger.ts';
 import { readLedger, recordedEntries } from '../ledger/read.ts';
 import { explainOwnStatement } from '../postgres/errors.ts';
+import { type Ahead, sendingAhead } from './ahead.ts';
 import { applyByStatement, refuseSettings } from './apply-by-statement.ts';
 import { applyInTransaction, isRolledBack } from './apply-in-transaction.ts';
 import { blockerWatch } from './blockers.ts';
@@ -12,7 +13,7 @@ import { retryOnLock, type TryForLock } from './lock-retry.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { type Confirmed, type ConfirmedStep, withoutLost } from './lost-steps.ts';
 import { makeSure, recover } from './recover.ts';
-import type { Done, NamedStep, RunnerDeps, Step } from './step.ts';
+import type { Done, NamedStep, RunnerDeps, Step, StepRun } from './step.ts';
 
 /** What a run works with once it holds the lease. */
 export interface HeldRun {
@@ -68,22 +69,32 @@ export async function runSteps(
 ): Promise<Done[]> {
   const done: Done[] = [];
   const blockers = blockerWatch(deps);
+  const { ledger, lease } = held;
+  const ahead = sendingAhead(deps, { schema: ledger.schema, token: lease.token }, steps, patience, {
+    session: () => lease.session(),
+    entryOf: (step) => unfinishedOf(ledger, step)?.entry ?? deps.newId(),
+  });
   try {
-    if (held.lease.session().pooled) for (const step of steps) refuseSettings(step);
+    if (lease.session().pooled) for (const step of steps) refuseSettings(step);
     for (const [index, step] of steps.entries()) {
-      deps.signal.throwIfAborted();
+      // What is on its way has an end of its own, which is told as it is.
+      if (!ahead.isSent(step)) deps.signal.throwIfAborted();
       const shared = { version: step.version, name: step.name, direction: step.direction, index, total: steps.length };
       deps.emit({ type: 'migration-started', ...shared });
-      const result = await runSurely(deps, held, step, (ledger, entry) => {
-        const now = { ...deps, session: held.lease.session() };
-        const run = { schema: ledger.schema, token: held.lease.token, entry };
+      const result = await runSurely(deps, held, step, ahead, (now, run) => {
         // A try that was rolled back has renewed nothing, and may have had the lease locked for all of its life.
-        const sleep = (milliseconds: number) => held.lease.renew().then(() => deps.sleep(milliseconds));
+        const sleep = (milliseconds: number) => lease.renew().then(() => deps.sleep(milliseconds));
         const tryForLock: TryForLock = (work) => retryOnLock({ ...deps, sleep }, blockers, step, patience, work);
         if (step.file.mode === 'transaction') {
-          return tryForLock((attempt) => applyInTransaction(now, run, step, attempt));
+          ahead.fill(index);
+          return tryForLock((attempt) =>
+            applyInTransaction(now, run, step, attempt, ahead.take(step)).catch((error: unknown) => {
+              if (!isConnectionLost(error)) ahead.drop();
+              throw error;
+            }),
+          );
         }
-        return applyByStatement(now, run, step, unfinishedOf(ledger, step), tryForLock);
+        return applyByStatement(now, run, step, unfinishedOf(run.ledger, step), tryForLock);
       });
       done.push(result);
       deps.emit({ type: 'migration-finished', ...shared, durationMs: result.durationMs });
@@ -121,22 +132,25 @@ async function runSurely(
   deps: RunnerDeps,
   held: HeldRun,
   step: Step,
-  run: (ledger: LedgerState, entry: string) => Promise<Done>,
+  ahead: Ahead,
+  run: (now: RunnerDeps, run: StepRun & { readonly ledger: LedgerState }) => Promise<Done>,
 ): Promise<Done> {
+  const known = ahead.doneOf(step);
+  if (known !== undefined) return known;
   let { ledger } = held;
-  const entry = unfinishedOf(ledger, step)?.entry ?? deps.newId();
+  const entry = ahead.entryOf(step);
   const { version, name, direction } = step;
   for (let losses = 1; ; losses += 1) {
     try {
-      const done = await run(ledger, entry);
+      const now = { ...deps, session: held.lease.session() };
+      const done = await run(now, { schema: ledger.schema, token: held.lease.token, entry, ledger });
       held.confirmed.set(entry, { version, name, direction });
       return done;
     } catch (error) {
-      if (!(error instanceof PulseError) || error.code !== 'connection-lost') throw error;
-      const fate = await fateOf(deps, held, step, entry, error);
+      if (!isConnectionLost(error)) throw error;
+      const fate = await fateOf(deps, held, step, ahead, error);
       ledger = fate.ledger;
       if (fate.recorded) {
-        held.confirmed.set(entry, { version, name, direction });
         const durationMs = ledger.applied.find(({ number }) => number === step.number)?.durationMs ?? 0;
         return { version, name, durationMs };
       }
@@ -148,6 +162,10 @@ async function runSurely(
   }
 }
 
+function isConnectionLost(error: unknown): error is PulseError {
+  return error instanceof PulseError && error.code === 'connection-lost';
+}
+
 /** What became of a step that is not recorded, now that its backend is gone. */
 function becameOf({ file }: Step, unfinished: UnfinishedMigration | null): string {
   if (file.mode === 'transaction') return 'was rolled back';
@@ -157,29 +175,37 @@ function becameOf({ file }: Step, unfinished: UnfinishedMigration | null): strin
     : `was stopped: ${finished} of ${file.statements.length} statements are done, and are not repeated`;
 }
 
-/** Recovers, or says that what became of the step is not known. */
+/** Recovers, or says of which steps it is not known what became of them: this one, and those sent behind it. */
 async function fateOf(
   deps: RunnerDeps,
   { lease, ledger: { schema }, confirmed }: HeldRun,
-  { version, name }: Step,
-  entry: string,
+  step: Step,
+  ahead: Ahead,
   loss: PulseError,
 ): Promise<{ readonly ledger: LedgerState; readonly recorded: boolean }> {
+  const doubtful = [step, ...ahead.inDoubt()];
   try {
     deps.signal.throwIfAborted();
     const ledger = await recover(deps, { schema, lease, confirmed }, loss);
-    return { ledger, recorded: (await recordedEntries(lease.session(), schema, [entry])).has(entry) };
+    const recorded = await recordedEntries(lease.session(), schema, doubtful.map(ahead.entryOf));
+    for (const one of doubtful) {
+      const { version, name, direction } = one;
+      if (recorded.has(ahead.entryOf(one))) confirmed.set(ahead.entryOf(one), { version, name, direction });
+    }
+    ahead.settle(ledger, recorded);
+    return { ledger, recorded: recorded.has(ahead.entryOf(step)) };
   } catch (thrown) {
-    const error = explainOwnStatement(thrown, `looking at what became of ${version}_${name}`);
+    const name = `${step.version}_${step.name}`;
+    const error = explainOwnStatement(thrown, `looking at what became of ${name}`);
     if (!(error instanceof PulseError)) throw error;
     const told = toldBy(error);
     // What came after a COMMIT that is lost is lost as well.
     if (told.lost.length > 0) throw error;
     // Without a COMMIT on its way there is nothing that could have stayed.
-    if (isRolledBack(loss))
-      throw error.withResult(told, [...error.now, `what this run did of ${version}_${name} is rolled back`]);
-    const now = [...error.now, `what became of ${version}_${name} is not known`];
-    throw error.withResult({ ...told, unknown: [{ version, name }] }, now);
+    if (isRolledBack(loss)) throw error.withResult(told, [...error.now, `what this run did of ${name} is rolled back`]);
+    const behind = doubtful.length > 1 ? ` and of ${doubtful.length - 1} sent behind it` : '';
+    const now = [...error.now, `what became of ${name}${behind} is not known`];
+    throw error.withResult({ ...told, unknown: doubtful.map(({ version, name }) => ({ version, name })) }, now);
   }
 }
 

@@ -1,10 +1,10 @@
 import { appendEntry } from '../ledger/append.ts';
 import { layoutStatements, layoutVersion, schemaStatement } from '../ledger/layout.ts';
 import type { LedgerState, UnfinishedMigration } from '../ledger/ledger.ts';
-import { beginStatement } from './apply-in-transaction.ts';
 import { setsTheSession } from './in-doubt-statement.ts';
 import { messagesOf } from './messages.ts';
 import { refuseEdited, statementText } from './resume.ts';
+import { beginStatement } from './send-whole.ts';
 import { fileSettings, ownStateAgain } from './session-state.ts';
 import { entryOf, type RunnerDeps, type Step } from './step.ts';
 

@@ -1,5 +1,5 @@
 import type { Directives } from '../migrations/migration.ts';
-import { idleLimit } from '../postgres/idle-limit.ts';
+import { idleLimit, idleLimitMs } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 
 /**
@@ -14,7 +14,12 @@ export async function freshSession(session: Session): Promise<void> {
   await session.run(`${ownSettings('SET')};\n${noticesLostClient}`);
 }
 
-/** What a transaction begins with: nothing where the session is ours, else what `freshSession` could not set. */
+/** What a transaction begins with, before the first statement that somebody else's settings could hinder. */
+export function ownBeginning(session: Session): string {
+  return `${session.pooled ? takeBack : noticesLostClient};\n${ownSettings('SET LOCAL')};\n`;
+}
+
+/** Nothing where the session is ours, else what `freshSession` could not set. */
 export function pooledOpening(session: Session): string {
   return session.pooled ? `${takeBack};\n${ownSettings('SET LOCAL')};\n` : '';
 }
@@ -80,6 +85,21 @@ export function ownStateAgain(lockTimeoutMs: number): string {
   // Deferred constraints are checked at the COMMIT that follows, and may wait for rows.
   return `${takeBack}; SET LOCAL lock_timeout = ${lockTimeoutMs}; SET LOCAL statement_timeout = 0; SET LOCAL ${idleLimit};
 ${lastsAsLongAsItTakes('SET LOCAL')}`;
+}
+
+/**
+ * The same by a SELECT, which outside of a transaction warns of nothing: it may be sent before it is known whether the
+ * file has left its transaction open. `columns` are what it gives.
+ */
+export function ownStateBefore(lockTimeoutMs: number, columns: string): string {
+  const settings = [
+    ['lock_timeout', String(lockTimeoutMs)],
+    ['statement_timeout', '0'],
+    ['client_encoding', 'UTF8'],
+    ['standard_conforming_strings', 'on'],
+    ['idle_in_transaction_session_timeout', String(idleLimitMs)],
+  ].map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`);
+  return `${takeBack}; ${lastsAsLongAsItTakes('SET LOCAL')};\nSELECT ${settings.join(', ')};\nSELECT ${columns}`;
 }
 
 /** The same for a moment only: a SET ROLE in a file without a transaction goes on for its next statement. */

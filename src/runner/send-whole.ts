@@ -1,0 +1,138 @@
+import { closeGuard, insideGuard, markFit, markUse, openGuard } from '../ledger/append.ts';
+import { touched } from '../ledger/touched.ts';
+import { boundedBegin } from '../postgres/idle-limit.ts';
+import type { Session } from '../postgres/session.ts';
+import { join, raw, sql } from '../postgres/sql.ts';
+import { callsPromiseIn } from './guard-failure.ts';
+import { messagesOf, type SqlMessage } from './messages.ts';
+import { beginning } from './pooled-leftovers.ts';
+import { fileSettings, ownBeginning, ownStateBefore } from './session-state.ts';
+import { type Attempt, entryOf, type RunnerDeps, type Step, type StepRun } from './step.ts';
+
+/** The transaction as it was begun. */
+export interface Begun {
+  readonly pid: number;
+  readonly xid: string;
+  /** Seconds. */
+  readonly began: number;
+}
+
+/** The transaction as the file has left it. */
+export interface Left {
+  readonly xid: string | null;
+  readonly touched: boolean;
+}
+
+/** What the server answers to a file that was sent whole, in the order of the messages. None rejects unheard. */
+export interface Answers {
+  readonly message: SqlMessage;
+  readonly begun: Promise<Begun>;
+  readonly ran: Promise<void>;
+  readonly left: Promise<Left>;
+  readonly committed: Promise<number>;
+}
+
+/** Files of more characters than this are sent part by part, and none behind them before they are done. */
+export const wholeAtMost = 1_000_000;
+
+/** Whether all of a file can be sent at once, without looking at an answer in between. */
+export function canBeSentWhole(session: Session, step: Step): boolean {
+  const { file } = step;
+  // Behind a pooler what the file leaves in the session has to be looked for.
+  if (session.pooled || file.mode !== 'transaction' || file.text.length > wholeAtMost) return false;
+  return onlyMessage(step) !== null && !callsPromiseIn(step);
+}
+
+function onlyMessage({ file }: Step): SqlMessage | null {
+  const [only, more] = messagesOf(file);
+  return only?.kind === 'sql' && only.last === undefined && more === undefined ? only : null;
+}
+
+/**
+ * Sends a file, its ledger row and the COMMIT without waiting in between: one wait for the server instead of five. What
+ * follows a failure does not run: the transaction is aborted then, or, where it never began or is gone, each of the
+ * messages fails by itself outside of it. `after` is the entry of the file that was sent just before, if it was not
+ * waited for either.
+ */
+export function sendWhole(
+  deps: RunnerDeps,
+  run: StepRun,
+  step: Step,
+  attempt: Pick<Attempt, 'lockTimeoutMs' | 'waitedMs'>,
+  after: string | null,
+): Answers {
+  const { session } = deps;
+  const only = onlyMessage(step);
+  if (only === null) throw new TypeError(`${step.file.path} cannot be sent whole`);
+  const message = behindGuard(only, run);
+  // Alone: DISCARD ALL cannot run in a transaction, not even in that of a message with several statements.
+  const fresh = heard(session.run('DISCARD ALL'));
+  const guard = { promised: true, after };
+  const begun = heard(session.rows<Begun>(raw(opening(session, run, step, attempt.lockTimeoutMs, guard))));
+  return {
+    message,
+    // A failure of the first says what the failure of the second follows from.
+    begun: heard(fresh.then(() => begun).then(onlyRow)),
+    ran: heard(session.run(message.text)),
+    left: heard(session.rows<Left>(raw(inspection(session, run.schema, attempt.lockTimeoutMs))).then(onlyRow)),
+    committed: heard(commit(deps, run, step, attempt.waitedMs)),
+  };
+}
+
+/** An answer whose failure need not be waited for. */
+function heard<Result>(answer: Promise<Result>): Promise<Result> {
+  answer.catch(() => {});
+  return answer;
+}
+
+/** The one row of an answer that has one. */
+export function onlyRow<Row>(rows: readonly Row[]): Row {
+  const [row] = rows;
+  if (row === undefined) throw new TypeError('the server gave no row');
+  return row;
+}
+
+/** Statements of our own in front of a file: the server counts its positions and its statements from there. */
+function behindGuard(message: SqlMessage, { schema, entry }: StepRun): SqlMessage {
+  const before = `${insideGuard(schema, entry).text};\n`;
+  return { ...message, text: before + message.text, offset: message.offset - before.length, before: 1 };
+}
+
+/** Begins the transaction of a file: settings of ours and of its directives, and the guard. */
+export function opening(
+  session: Session,
+  run: StepRun,
+  step: Step,
+  lockTimeoutMs: number,
+  guard: { readonly promised: boolean; readonly after: string | null },
+): string {
+  const settings = fileSettings(step.file.directives, 'SET LOCAL', lockTimeoutMs);
+  return `${boundedBegin(beginStatement(step))};
+${ownBeginning(session)}${openGuard(run.schema, run, guard).text};
+${settings};
+SELECT pg_catalog.pg_backend_pid() AS pid, pg_catalog.pg_current_xact_id()::pg_catalog.text AS xid, ${beginning} AS began`;
+}
+
+/** The statement a transaction of the run begins with, also in what `--plan` shows. */
+export function beginStatement(step: Step): string {
+  return step.file.transactionModes === null ? 'BEGIN' : `BEGIN ${step.file.transactionModes}`;
+}
+
+/** Asked when the file is through: whether it is still the same transaction, and whether the record is as it was. */
+export function inspection(session: Session, schema: string, lockTimeoutMs: number): string {
+  const marks = session.pooled ? [markFit(raw('NOT l.touched'))] : [markFit(raw('NOT l.touched')), markUse];
+  return ownStateBefore(
+    lockTimeoutMs,
+    `l.xid, l.touched, ${join(marks).text} FROM (
+  SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid, ${touched(schema).text} AS touched OFFSET 0) AS l`,
+  );
+}
+
+/** The ledger row and the COMMIT; how long the transaction took, milliseconds. */
+export async function commit(deps: RunnerDeps, run: StepRun, step: Step, waitedMs: number): Promise<number> {
+  const [row] = await deps.session.rows<{ duration_ms: number }>(
+    sql`${closeGuard(run.schema, entryOf(deps, step, run.entry, 'done', waitedMs))};
+COMMIT`,
+  );
+  return row?.duration_ms ?? 0;
+}
