@@ -211,15 +211,25 @@ export class PulseError extends Error {
 
   /** The same failure with what is true now attached, as the caller further out knows it. */
   withResult(result: unknown, now: readonly string[] = this.now): PulseError {
+    return this.#with({ result, now });
+  }
+
+  /** The same failure after a part of the command: its rest is what to run then, not all of it again. */
+  goingOnWith(rest: string): PulseError {
+    return this.#with({ hint: this.hint.replace('run the command again', `run: ${rest}`) });
+  }
+
+  #with(changed: PulseErrorOptions): PulseError {
     return new PulseError(this.code, this.message, {
       hint: this.hint,
       ...(this.location && { location: this.location }),
       problems: this.problems,
       ...(this.server && { server: this.server }),
-      result,
+      result: this.result,
       exitCode: this.exitCode,
-      now,
+      now: this.now,
       cause: this.cause,
+      ...changed,
     });
   }
 }

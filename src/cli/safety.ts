@@ -43,10 +43,11 @@ interface Examined {
 
 /** Runs the checklist on what was read. */
 export async function examine(invocation: Invocation, examined: Examined): Promise<CheckResult[]> {
-  const [{ runChecklist }, { programRunner }, { compare }] = await Promise.all([
+  const [{ runChecklist }, { programRunner }, { compare }, { finishing }] = await Promise.all([
     import('../doctor/checklist.ts'),
     import('../programs.ts'),
     import('../runner/compare.ts'),
+    import('../runner/plan.ts'),
   ]);
   const { session, settings, folder, ledger } = examined;
   const standings = compare(folder, ledger);
@@ -61,8 +62,9 @@ export async function examine(invocation: Invocation, examined: Examined): Promi
       disagreements: standings.flatMap(({ version, name, state, migration, unfinished }): Disagreement[] => {
         const file = migration?.up.path ?? null;
         if (unfinished?.running === true) return [];
-        if (unfinished !== null) return [{ version, name, state: 'unfinished', file }];
-        return state === 'applied' || state === 'pending' ? [] : [{ version, name, state, file }];
+        if (unfinished !== null)
+          return [{ version, name, state: 'unfinished', file, finish: finishing(unfinished.direction) }];
+        return state === 'applied' || state === 'pending' ? [] : [{ version, name, state, file, finish: null }];
       }),
       ledgerSchema: settings.ledgerSchema,
       projectDirectory: invocation.runtime.cwd,

@@ -20,6 +20,8 @@ export interface Disagreement {
   readonly state: 'changed' | 'missing' | 'out-of-order' | 'unfinished';
   /** As shown to people; null when the file is missing. */
   readonly file: string | null;
+  /** The command that finishes one that stopped part of the way; null for any other. */
+  readonly finish: string | null;
 }
 
 /** What checks look at. All of it was read before the first check runs. */

@@ -135,7 +135,10 @@ export interface JournalMark {
   readonly state: 'started' | 'finished';
 }
 
-/** Adds a mark and renews the lease; its token must still be the run's own, else no row comes back. */
+/**
+ * Adds a mark and renews the lease; its token must still be the run's own, else no row comes back. Gives the
+ * transaction of the mark.
+ */
 export function markStatement(schema: string, mark: JournalMark, token: string): Sql {
   return sql`WITH held AS (
   UPDATE ${ident(schema, 'lease')} SET expires_at = ${untilExpiry()} WHERE token = ${token}::pg_catalog.uuid RETURNING token
@@ -143,5 +146,5 @@ export function markStatement(schema: string, mark: JournalMark, token: string):
 INSERT INTO ${ident(schema, 'journal')} (entry, number, direction, statement, statements, checksum, state)
 SELECT ${mark.entry}::pg_catalog.uuid, ${mark.number}, ${mark.direction}, ${mark.statement}, ${mark.statements}, ${mark.checksum}, ${mark.state}
 FROM held
-RETURNING id`;
+RETURNING xmin::pg_catalog.text AS xid`;
 }

@@ -10,6 +10,7 @@ import { StatementError } from '../postgres/errors.ts';
 import { raw, sql } from '../postgres/sql.ts';
 import { explainFailure, isCancelled, isLockFailure } from './failure.ts';
 import { underLease } from './fence.ts';
+import { durationIn } from './guard-failure.ts';
 import { leftBehind } from './in-doubt.ts';
 import type { EarlierRun } from './in-doubt-ruling.ts';
 import { readBareStatement, setsTheSession } from './in-doubt-statement.ts';
@@ -42,6 +43,7 @@ export async function applyByStatement(
   refuseEdited(step, unfinished);
   const entry = unfinished?.entry ?? run.entry;
   let finished = unfinished?.finished.length ?? 0;
+  let lockWaitMs = 0;
   await freshSession(session);
   const began = await serverTime(deps);
   const settings = fileSettings(step.file.directives, 'SET', null);
@@ -71,7 +73,7 @@ export async function applyByStatement(
         const onBare = () => {
           bare = true;
         };
-        await runOne(deps, run, step, { statement, mark, earlier, onBare }, tryForLock);
+        lockWaitMs += await runOne(deps, run, step, { statement, mark, earlier, onBare }, tryForLock);
         finished += 1;
       }
     } catch (error) {
@@ -87,10 +89,23 @@ export async function applyByStatement(
   }
 
   await freshSession(session);
-  const [row] = await underLease(session, run, () =>
-    session.rows<{ duration_ms: number }>(appendEntry(schema, entryOf(deps, step, entry), began)),
-  ).catch((error: unknown) => Promise.reject(explainLedgerStatement(error, schema, `recording ${step.file.path}`)));
-  return { version: step.version, name: step.name, durationMs: row?.duration_ms ?? 0 };
+  const row = appendEntry(schema, entryOf(deps, step, entry, 'done', lockWaitMs), began);
+  const durationMs = await underLease(session, run, async () =>
+    durationIn(await session.rows<{ duration_ms: number }>(row), schema, step.file.path),
+  ).catch((error: unknown) => Promise.reject(onlyUnrecorded(error, schema, step)));
+  return { version: step.version, name: step.name, durationMs };
+}
+
+/** All statements are done, and their marks say so: nothing is repeated by the run that can record it. */
+function onlyUnrecorded(error: unknown, schema: string, { file }: Step): unknown {
+  const why = explainLedgerStatement(error, schema, `recording ${file.path}`);
+  if (!(why instanceof PulseError) || why.code !== 'migration-failed') return why;
+  return new PulseError('migration-partial', why.message, {
+    hint: `${why.hint}; then run the command again`,
+    now: [`${file.path}: all ${file.statements.length} statements are done, and are not repeated`],
+    location: { file: file.path },
+    cause: why,
+  });
 }
 
 interface Turn {
@@ -101,25 +116,30 @@ interface Turn {
   readonly onBare: () => void;
 }
 
+/** How long the tries took that failed for want of a lock, and the pauses between them, milliseconds. */
 async function runOne(
   deps: RunnerDeps,
   lease: Run,
   step: Step,
   { statement, mark, earlier, onBare }: Turn,
   tryForLock: TryForLock,
-): Promise<void> {
+): Promise<number> {
   const { session } = deps;
   const text = step.file.text.slice(statement.start, statement.end);
+  // A try that fails for want of a lock may leave something behind, as a run does that is killed.
+  let begun = earlier;
   const note = async (state: 'started' | 'finished') => {
     const marked = sql`${raw(ownRoleForNow)};
 ${markStatement(lease.schema, { ...mark, state }, lease.token)}`;
-    const rows = await ledgerRows(session, lease.schema, `noting a statement of ${step.file.path}`, marked);
-    if (rows.length === 0) throw leaseLost();
+    const noting = `noting a statement of ${step.file.path}`;
+    const [row] = await ledgerRows<{ xid: string }>(session, lease.schema, noting, marked);
+    if (row === undefined) throw leaseLost();
+    if (state === 'started') begun = { sameText: true, xid: row.xid };
   };
   const place = { version: step.version, statement: mark.statement, statements: mark.statements };
   const outside = () => {
     onBare();
-    return tryForLock(async ({ lockTimeoutMs, onBackend }) => {
+    return tryForLock(async ({ lockTimeoutMs, waitedMs, onBackend }) => {
       onBackend(session.backendPid);
       // CONCURRENTLY is made to wait without anybody queueing behind it.
       const limit = /\bconcurrently\b/i.test(text) ? (step.file.directives.lockTimeoutMs ?? 0) : lockTimeoutMs;
@@ -127,19 +147,21 @@ ${markStatement(lease.schema, { ...mark, state }, lease.token)}`;
         const waits = setsLockTimeout(step) ? '' : `; SET lock_timeout = ${limit}`;
         await session.run(readAsSent('SET') + waits);
       }
-      await explained(step, statement, text, () => runBare(deps, { text, place, earlier, lease, note }));
+      await explained(step, statement, text, () => runBare(deps, { text, place, earlier: begun, lease, note }));
+      return waitedMs;
     });
   };
   if (cannotRunInTransaction(text, statement) !== null) return outside();
   try {
-    await tryForLock(async (attempt) => {
+    return await tryForLock(async (attempt) => {
       await explained(step, statement, text, () =>
         runInOwnTransaction(deps, lease, step, { statement, text, attempt, note }),
       );
+      return attempt.waitedMs;
     });
   } catch (error) {
     if (!isOfPartitionedTable(error, statement)) throw error;
-    await outside();
+    return outside();
   }
 }
 

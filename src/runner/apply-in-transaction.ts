@@ -16,11 +16,11 @@ import {
   type Answers,
   type Begun,
   canBeSentWhole,
-  commit,
   inspection,
   type Left,
   onlyRow,
   opening,
+  record,
   sendWhole,
 } from './send-whole.ts';
 import { freshSession } from './session-state.ts';
@@ -127,8 +127,10 @@ async function partByPart(
   const left = onlyRow(await session.rows<Left>(raw(inspection(session, run.schema, attempt.lockTimeoutMs))));
   refuseOtherTransaction(begun, left, run.schema, step);
   if (session.pooled) await clearPooledSession(session, begun.began);
+  const durationMs = await record(deps, run, step, attempt.waitedMs);
   place.committing = true;
-  return commit(deps, run, step, attempt.waitedMs);
+  await session.run('COMMIT');
+  return durationMs;
 }
 
 function refuseOtherTransaction(begun: Begun, left: Left, schema: string, step: Step): void {

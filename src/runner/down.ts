@@ -79,7 +79,10 @@ export async function downUnderLease(
     const applied = now?.applied.length ?? ledger.applied.length - reverted.length - unknown.length;
     const run = reverted.length === 0 ? 'this run reverted nothing' : `this run reverted ${reverted.length}`;
     const told = { ...(unknown.length > 0 && { unknown }), ...(lost.length > 0 && { lost }) };
-    throw error.withResult({ reverted, applied, ...told }, [...error.now, `applied now: ${applied} (${run})`]);
+    const { steps: asked } = input.reach;
+    const left = asked === undefined || reverted.length === 0 ? null : asked - reverted.length;
+    const going = left === null ? error : error.goingOnWith(`pulse-migrate down --i-know --steps ${left}`);
+    throw going.withResult({ reverted, applied, ...told }, [...error.now, `applied now: ${applied} (${run})`]);
   }
 }
 

@@ -28,10 +28,10 @@ export function explainFailure(
   );
 }
 
-/** lock_not_available, deadlock_detected. */
-const lockCodes = new Set(['55P03', '40P01']);
+/** lock_not_available, deadlock_detected, serialization_failure: others were at work, and a later try may succeed. */
+export const lockCodes: ReadonlySet<string> = new Set(['55P03', '40P01', '40001']);
 
-/** Whether nothing was wrong but that a lock was not to be had. */
+/** Whether nothing was wrong but that others were at work. */
 export function isLockFailure(error: StatementError): boolean {
   return lockCodes.has(error.sqlstate);
 }

@@ -36,11 +36,8 @@ export async function goTo(deps: RunnerDeps, input: GoToInput): Promise<GoToResu
 export async function redo(deps: RunnerDeps, input: GoToInput & { readonly steps: number }): Promise<GoToResult> {
   const before = await readSettled(deps, input);
   return thereAndBack(deps, input, before, { steps: input.steps }, (undone) => {
-    const highest = undone
-      .map(({ number }) => number)
-      .toSorted((a, b) => (a < b ? -1 : 1))
-      .at(-1);
-    return highest === undefined ? null : String(highest);
+    const highest = undone.toSorted((a, b) => (a.number < b.number ? -1 : 1)).at(-1);
+    return highest?.version ?? null;
   });
 }
 
@@ -77,10 +74,13 @@ async function thereAndBack(
       if (!(error instanceof PulseError) || reverted.length === 0) throw error;
       const kept = withoutLost(reverted, 'down', toldBy(error).lost);
       const names = kept.map(({ version, name }) => `${version}_${name}`).join(', ');
-      throw error.withResult({ reverted: kept, ...Object(error.result) }, [
-        ...(kept.length > 0 ? [`undone before: ${names}`] : []),
-        ...error.now,
-      ]);
+      // What was undone is undone: a redo that is run again would undo the one before.
+      throw error
+        .goingOnWith(`pulse-migrate up --to ${target}`)
+        .withResult({ reverted: kept, ...Object(error.result) }, [
+          ...(kept.length > 0 ? [`undone before: ${names}`] : []),
+          ...error.now,
+        ]);
     }
   };
   return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, work, (result, lost) => ({

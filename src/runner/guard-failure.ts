@@ -41,18 +41,31 @@ export function guardFailure(error: StatementError, schema: string, step: Step):
   if (error.context !== undefined || error.schema !== schema) return null;
   if (error.sqlstate === '23502' && error.table === 'guard') return leaseLost();
   if (error.sqlstate === '23502' && error.table === 'ledger') return hasTouched(step.file.path, schema, error);
-  if (error.constraint === guardConstraint) {
-    return new PulseError(
-      'migration-failed',
-      `the ledger in schema ${schema} did not take the row of ${step.file.path}`,
-      {
-        hint: `see which trigger keeps rows away, and drop it: psql -c '\\d ${schema}.ledger'`,
-        location: { file: step.file.path },
-        cause: error,
-      },
-    );
-  }
+  if (error.constraint === guardConstraint) return rowNotTaken(schema, step.file.path, error);
   return null;
+}
+
+/** A trigger of somebody's has kept our row away, and the server calls that a success. */
+export function rowNotTaken(schema: string, path: string, cause?: unknown): PulseError {
+  return new PulseError('migration-failed', `the ledger in schema ${schema} did not take the row of ${path}`, {
+    hint: `see which trigger keeps rows away, and drop it: psql -c '\\d ${schema}.ledger'`,
+    location: { file: path },
+    ...(cause !== undefined && { cause }),
+  });
+}
+
+/**
+ * The duration in a ledger row that was written, milliseconds.
+ * @throws {PulseError} `migration-failed` when there is no row: to be asked before the COMMIT.
+ */
+export function durationIn(
+  rows: ReadonlyArray<{ readonly duration_ms: number }>,
+  schema: string,
+  path: string,
+): number {
+  const [row] = rows;
+  if (row === undefined) throw rowNotTaken(schema, path);
+  return row.duration_ms;
 }
 
 /** A file that would drop or alter the guard is stopped by the server, since the guard's promise is still open. */

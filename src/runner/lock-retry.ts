@@ -1,5 +1,6 @@
 import { PulseError } from '../errors.ts';
 import { type Blocker, type BlockerWatch, describeBlocker } from './blockers.ts';
+import { lockCodes } from './failure.ts';
 import { firstLockTimeout, type LockPatience, lockTimeout, pauseAfter } from './lock-schedule.ts';
 import type { Attempt, RunnerDeps, Step } from './step.ts';
 
@@ -45,12 +46,10 @@ export async function retryOnLock<Result>(
   }
 }
 
-/** lock_not_available, deadlock_detected: nothing is wrong with the file. */
+/** Nothing is wrong with the file. */
 function wantsLock(error: unknown): error is PulseError {
   return (
-    error instanceof PulseError &&
-    error.code === 'lock-not-obtained' &&
-    ['55P03', '40P01'].includes(error.server?.sqlstate ?? '')
+    error instanceof PulseError && error.code === 'lock-not-obtained' && lockCodes.has(error.server?.sqlstate ?? '')
   );
 }
 

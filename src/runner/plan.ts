@@ -75,9 +75,10 @@ export function nameOf(standing: Standing): string {
  * @throws {PulseError} `ledger-mismatch`.
  */
 export function refuseDisagreement(standings: readonly Standing[], allowOutOfOrder: boolean): void {
+  const newest = standings.findLast(({ applied }) => applied !== null);
   const problems = standings.flatMap((standing): Problem[] => {
     if (standing.state === 'changed') return [changed(standing)];
-    if (standing.state === 'missing') return [missing(standing)];
+    if (standing.state === 'missing') return [missing(standing, standing.applied !== null && standing === newest)];
     if (standing.state === 'out-of-order' && !allowOutOfOrder) return [outOfOrder(standing)];
     return [];
   });
@@ -100,7 +101,8 @@ function changed(standing: Standing): Problem {
   };
 }
 
-function missing(standing: Standing): Problem {
+/** Only the newest one can be undone alone: a `down` begins with that. */
+function missing(standing: Standing, isNewest: boolean): Problem {
   if (standing.applied === null) {
     return {
       message: `${standing.version}_${standing.name} stopped part of the way, and its file is missing`,
@@ -109,7 +111,7 @@ function missing(standing: Standing): Problem {
   }
   return {
     message: `${standing.version}_${standing.name} is applied, but its file is missing`,
-    hint: `restore the file; or undo it from the recorded SQL: pulse-migrate down --i-know; or strike it from the record: pulse-migrate repair --forget ${standing.version}`,
+    hint: `restore the file; ${isNewest ? 'or undo it from the recorded SQL: pulse-migrate down --i-know; ' : ''}or strike it from the record: pulse-migrate repair --forget ${standing.version}`,
   };
 }
 
@@ -127,6 +129,11 @@ function refuseTwoReaches({ to, steps }: Reach): void {
   throw new PulseError('usage', '--to and --steps cannot be given together: each says how far to go', {
     hint: `leave one out: --to ${to}, or --steps ${steps}`,
   });
+}
+
+/** What finishes a file that stopped part of the way. */
+export function finishing(direction: 'up' | 'down' | undefined): string {
+  return direction === 'down' ? 'pulse-migrate down --i-know' : 'pulse-migrate up';
 }
 
 /** A `down` without a transaction that stopped half-way must be finished before anything else is built on it. */

@@ -6,7 +6,8 @@ import { readLedger } from '../ledger/read.ts';
 import type { Folder, Migration } from '../migrations/migration.ts';
 import { compare, type Standing } from './compare.ts';
 import { underLease } from './fence.ts';
-import { nameOf, refuseDisagreement, targetIndex } from './plan.ts';
+import { rowNotTaken } from './guard-failure.ts';
+import { finishing, nameOf, refuseDisagreement, targetIndex } from './plan.ts';
 import { type HeldRun, withLease } from './run.ts';
 import { entryOf, type RunnerDeps } from './step.ts';
 import { upStep } from './up.ts';
@@ -29,7 +30,13 @@ export interface RepairResult {
   readonly accepted: readonly string[];
   readonly forgotten: readonly string[];
   /** What still disagrees afterwards. */
-  readonly disagreements: ReadonlyArray<{ readonly version: string; readonly name: string; readonly state: string }>;
+  readonly disagreements: ReadonlyArray<{
+    readonly version: string;
+    readonly name: string;
+    readonly state: string;
+    /** The command that finishes one that stopped part of the way; null for any other. */
+    readonly finish: string | null;
+  }>;
 }
 
 /**
@@ -50,6 +57,7 @@ export async function repair(deps: RunnerDeps, input: RepairInput): Promise<Repa
       }),
       ...forget.map((standing) => forgotten(deps, standing)),
     ]);
+    for (const standing of forget) warnOfRemains(deps, standing);
     return {
       accepted: accept.map(({ version }) => version),
       forgotten: forget.map(({ version }) => version),
@@ -81,6 +89,23 @@ function corrections(input: RepairInput, ledger: LedgerState): { accept: Migrati
       );
     }),
   };
+}
+
+/** The record is all that knew of it. */
+function warnOfRemains({ emit }: RunnerDeps, { version, name, migration, unfinished }: Standing): void {
+  if (unfinished === null) return;
+  const { direction, finished, statements, begun } = unfinished;
+  const done = finished.length === 0 ? 'none' : `${finished.length}`;
+  const next =
+    begun === null
+      ? ''
+      : `, and of statement ${finished.length + 1}, which was begun, there may be a part (an INVALID index, say)`;
+  if (finished.length === 0 && begun === null) return;
+  emit({
+    type: 'warning',
+    message: `${version}_${name}: ${done} of the ${statements} statements of its ${direction} were done and stay as they are${next}`,
+    hint: `look through ${(direction === 'up' ? migration?.up.path : migration?.down?.path) ?? 'the file'}, and undo or finish by hand what is there of it`,
+  });
 }
 
 /** The row that strikes a version from the record; the entry of an unfinished run is closed by it. */
@@ -166,7 +191,7 @@ function refuseUnfinished(standings: readonly Standing[]): void {
     'migration-partial',
     `${nameOf(half)} stopped part of the way: it cannot be recorded as applied`,
     {
-      hint: `finish it: pulse-migrate ${half.unfinished?.direction === 'down' ? 'down --i-know' : 'up'}; or finish it by hand and strike the unfinished run from the record first: pulse-migrate repair --forget ${half.version}`,
+      hint: `finish it: ${finishing(half.unfinished?.direction)}; or finish it by hand and strike the unfinished run from the record first: pulse-migrate repair --forget ${half.version}`,
     },
   );
 }
@@ -177,7 +202,10 @@ async function record(held: HeldRun, entries: readonly Entry[]): Promise<void> {
   const { schema } = held.ledger;
   try {
     await underLease(session, { schema, token: held.lease.token }, async () => {
-      for (const entry of entries) await session.rows(appendEntry(schema, entry, 'now'));
+      for (const entry of entries) {
+        const rows = await session.rows<{ duration_ms: number }>(appendEntry(schema, entry, 'now'));
+        if (rows.length === 0) throw rowNotTaken(schema, `${entry.version}_${entry.name}`);
+      }
     });
   } catch (error) {
     throw explainLedgerStatement(error, schema, `adding to the ledger in schema ${schema}`);
@@ -195,6 +223,7 @@ function disagreementsOf(folder: Folder | null, ledger: LedgerState): RepairResu
     .map(({ version, name, state, migration, applied, unfinished }) => {
       // Without a file and without a row that keeps its SQL it cannot be finished: first the file has to come back.
       const canGoOn = unfinished !== null && (migration !== null || applied !== null);
-      return { version, name, state: canGoOn ? 'unfinished' : state };
+      const finish = canGoOn ? finishing(unfinished.direction) : null;
+      return { version, name, state: canGoOn ? 'unfinished' : state, finish };
     });
 }

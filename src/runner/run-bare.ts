@@ -14,7 +14,7 @@ import type { RunnerDeps } from './step.ts';
 export interface BareRun {
   readonly text: string;
   readonly place: { readonly version: string; readonly statement: number; readonly statements: number };
-  /** What the journal tells of earlier runs; null when none has begun the statement. */
+  /** What the journal tells of earlier runs and tries; null when none has begun the statement. */
   readonly earlier: EarlierRun | null;
   readonly lease: { readonly schema: string; readonly token: string };
   /** Adds a mark to the journal. */

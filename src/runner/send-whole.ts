@@ -2,8 +2,8 @@ import { closeGuard, insideGuard, markFit, markUse, openGuard } from '../ledger/
 import { touched } from '../ledger/touched.ts';
 import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
-import { join, raw, sql } from '../postgres/sql.ts';
-import { callsPromiseIn } from './guard-failure.ts';
+import { join, raw, type Sql } from '../postgres/sql.ts';
+import { callsPromiseIn, durationIn } from './guard-failure.ts';
 import { messagesOf, type SqlMessage } from './messages.ts';
 import { beginning } from './pooled-leftovers.ts';
 import { fileSettings, ownBeginning, ownStateBefore } from './session-state.ts';
@@ -128,11 +128,17 @@ export function inspection(session: Session, schema: string, lockTimeoutMs: numb
   );
 }
 
-/** The ledger row and the COMMIT; how long the transaction took, milliseconds. */
-export async function commit(deps: RunnerDeps, run: StepRun, step: Step, waitedMs: number): Promise<number> {
-  const [row] = await deps.session.rows<{ duration_ms: number }>(
-    sql`${closeGuard(run.schema, entryOf(deps, step, run.entry, 'done', waitedMs))};
-COMMIT`,
-  );
-  return row?.duration_ms ?? 0;
+/** The ledger row and the COMMIT in one message; how long the transaction took, milliseconds. For a promised row only. */
+async function commit(deps: RunnerDeps, run: StepRun, step: Step, waitedMs: number): Promise<number> {
+  const message = raw(`${ledgerRow(deps, run, step, waitedMs).text};\nCOMMIT`);
+  return durationIn(await deps.session.rows(message), run.schema, step.file.path);
+}
+
+/** The ledger row alone, which is there when this gives how long the transaction took until then, milliseconds. */
+export async function record(deps: RunnerDeps, run: StepRun, step: Step, waitedMs: number): Promise<number> {
+  return durationIn(await deps.session.rows(ledgerRow(deps, run, step, waitedMs)), run.schema, step.file.path);
+}
+
+function ledgerRow(deps: RunnerDeps, run: StepRun, step: Step, waitedMs: number): Sql {
+  return closeGuard(run.schema, entryOf(deps, step, run.entry, 'done', waitedMs));
 }

@@ -76,7 +76,10 @@ export async function upUnderLease(
     const told = toldBy(error);
     const result = resultOf(input, told.ledger ?? ledger, told);
     const applied = told.ledger?.applied.length ?? ledger.applied.length + told.done.length;
-    throw error.withResult(result, [...error.now, whatIsTrue(result, applied)]);
+    const { steps: asked } = input.rules;
+    const left = asked === undefined || told.done.length === 0 ? null : asked - told.done.length;
+    const going = left === null ? error : error.goingOnWith(`pulse-migrate up --steps ${left}`);
+    throw going.withResult(result, [...error.now, whatIsTrue(result, applied)]);
   }
 }
 

@@ -52,11 +52,12 @@ function versions(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-const cures: Readonly<Record<string, (version: string) => string>> = {
+const cures: Readonly<Record<string, (version: string, finish: string | null) => string>> = {
   changed: (version) => `restore the file, or: pulse-migrate repair --accept ${version}`,
   missing: (version) => `restore the file, or: pulse-migrate repair --forget ${version}`,
   'out-of-order': () => 'give it a higher version, or: pulse-migrate up --allow-out-of-order',
-  unfinished: (version) => `finish it: run up (or down) again; or: pulse-migrate repair --forget ${version}`,
+  unfinished: (version, finish) =>
+    `finish it: ${finish ?? 'pulse-migrate status'}; or undo by hand what it did, then: pulse-migrate repair --forget ${version}`,
 };
 
 /** What was corrected, what still disagrees, and the cure of each. */
@@ -65,8 +66,8 @@ function renderRepair(result: RepairResult): string {
     ...result.accepted.map((version) => `accepted ${version}: the file's text is now the recorded one`),
     ...result.forgotten.map((version) => `forgot ${version}: recorded as not applied`),
     ...result.disagreements.map(
-      ({ version, name, state }) =>
-        `${version}_${name} is ${state}\n  > ${cures[state]?.(version) ?? 'pulse-migrate status'}`,
+      ({ version, name, state, finish }) =>
+        `${version}_${name} is ${state}\n  › ${cures[state]?.(version, finish) ?? 'pulse-migrate status'}`,
     ),
   ];
   if (lines.length === 0) return 'Files and ledger agree.\n';

@@ -36,12 +36,12 @@ function describe({ version, name, state, file }: Disagreement): string {
   }
 }
 
-function cure({ state, version }: Disagreement): string {
+function cure({ state, version, finish }: Disagreement): string {
   switch (state) {
     case 'changed':
       return `pulse-migrate diff ${version}`;
     case 'unfinished':
-      return `finish it: run up (or down) again; or strike it from the record: pulse-migrate repair --forget ${version}`;
+      return `finish it: ${finish ?? 'pulse-migrate status'}; or undo by hand what it did, and strike it from the record: pulse-migrate repair --forget ${version}`;
     case 'missing':
       return 'restore the file; pulse-migrate status shows all versions';
     case 'out-of-order':

@@ -109,9 +109,9 @@ test('every disagreement of files and ledger is named, with the next step for th
   const finding = await ledgerAndFiles.run(
     contextOf(session, {
       disagreements: [
-        { version: '0002', name: 'b', state: 'changed', file: 'migrations/0002_b.up.sql' },
-        { version: '0003', name: 'c', state: 'missing', file: null },
-        { version: '0001', name: 'a', state: 'out-of-order', file: 'migrations/0001_a.up.sql' },
+        { version: '0002', name: 'b', state: 'changed', file: 'migrations/0002_b.up.sql', finish: null },
+        { version: '0003', name: 'c', state: 'missing', file: null, finish: null },
+        { version: '0001', name: 'a', state: 'out-of-order', file: 'migrations/0001_a.up.sql', finish: null },
       ],
     }),
   );
