@@ -1,18 +1,18 @@
 #!/usr/bin/env node
 // Starts the program. In a checkout that was installed without running scripts there is no build yet: make it first.
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+// CommonJS, by the package.json beside it: an ES module would start Node's other loader first.
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
 
-const program = fileURLToPath(new URL('../dist/pulse-migrate.cjs', import.meta.url));
-const bundler = new URL('../scripts/bundle.mjs', import.meta.url);
+const program = join(__dirname, '../dist/pulse-migrate.cjs');
+const bundler = join(__dirname, '../scripts/bundle.mjs');
 
 /** Why there is no program to start, or null when there is one. */
 async function reasonNotToStart() {
-  if (existsSync(program)) return null;
   if (!existsSync(bundler)) return 'dist is missing from the package; install pulse-migrate again';
   try {
-    const { bundle } = await import(bundler.href);
+    const { bundle } = await import(pathToFileURL(bundler).href);
     await bundle({ logLevel: 'silent' });
     return null;
   } catch (error) {
@@ -21,10 +21,11 @@ async function reasonNotToStart() {
   }
 }
 
-const reason = await reasonNotToStart();
-if (reason === null) {
-  await createRequire(import.meta.url)(program).main();
-} else {
+async function start() {
+  const reason = existsSync(program) ? null : await reasonNotToStart();
+  if (reason === null) return require(program).main();
   console.error(`pulse-migrate: ${reason}`);
   process.exitCode = 70;
 }
+
+start();

@@ -1,8 +1,8 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 import { connectionFile, mendConnection } from './mend-postgres.mjs';
 import { thirdPartyNotices } from './third-party-notices.mjs';
 
@@ -18,12 +18,37 @@ const mendDriver = {
   },
 };
 
-/** `import.meta.url` does not exist in CommonJS; the few places that ask want the place of this file. */
+/** Only a subcommand that is a program of its own needs it, and there is none: with it Node would load its whole network. */
+const lightCommander = {
+  name: 'light-commander',
+  setup(builder) {
+    builder.onLoad({ filter: /[\\/]commander[\\/]lib[\\/]command\.js$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8');
+      const from = "const childProcess = require('node:child_process');\n";
+      if (!source.includes(from)) throw new Error('commander changed: it loads node:child_process in another way');
+      return { contents: source.replace(from, ''), loader: 'js' };
+    });
+  },
+};
+
+/** Cut at each `import()`, so that what a command line does not use is not even read; CommonJS only behind that. */
 const program = {
-  entryPoints: ['src/cli/main.ts'],
+  entryPoints: { 'pulse-migrate': 'src/cli/main.ts' },
+  format: 'esm',
+  splitting: true,
+  outdir: 'dist',
+  outExtension: { '.js': '.cjs' },
+  chunkNames: 'chunks/[name]-[hash]',
+};
+
+/** `import.meta.url` does not exist in CommonJS; the few places that ask want a place within the package. */
+const toCommonJs = {
   format: 'cjs',
+  platform: 'node',
+  target: 'node20',
+  supported: { 'dynamic-import': false },
   define: { 'import.meta.url': '__importMetaUrl' },
-  banner: { js: "const __importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+  banner: "const __importMetaUrl = require('node:url').pathToFileURL(__filename).href;",
 };
 
 /** What CommonJS packages `require` in turn does not exist in an ES module. */
@@ -36,8 +61,8 @@ const library = {
 };
 
 /**
- * Writes the program (one CommonJS file, the fastest form Node 20 can start), the public API (one ES module) and the
- * licences of what both contain into `dist`.
+ * Writes the program (CommonJS, the fastest form Node 20 can start), the public API (one ES module) and the licences of
+ * what both contain into `dist`.
  */
 export async function bundle({ logLevel = 'warning' } = {}) {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
@@ -56,16 +81,34 @@ export async function bundle({ logLevel = 'warning' } = {}) {
         postgres: join(dirname(createRequire(import.meta.url).resolve('postgres')), '..', '..', 'src', 'index.js'),
       },
       define: { ...define, __PULSE_VERSION__: JSON.stringify(version) },
-      plugins: [mendDriver],
+      plugins: [mendDriver, lightCommander],
       logLevel,
       legalComments: 'none',
     });
   const [programBuild, libraryBuild] = [await make(program), await make(library)];
   const sources = [programBuild, libraryBuild].flatMap(({ metafile }) => Object.keys(metafile.inputs));
-  await mkdir(join(root, 'dist'), { recursive: true });
+  await mkdir(join(root, 'dist/chunks'), { recursive: true });
   await put('third-party-notices.txt', await thirdPartyNotices(root, sources));
   await put('index.js', libraryBuild.outputFiles[0].contents);
-  await put('pulse-migrate.cjs', programBuild.outputFiles[0].contents);
+  // Chunks have their content in their names; the program comes last, since with it the build is there.
+  const files = programBuild.outputFiles.map(({ path, text }) => ({ name: relative(join(root, 'dist'), path), text }));
+  const chunks = files.filter(({ name }) => name !== entry);
+  for (const { name, text } of [...chunks, ...files.filter(({ name }) => name === entry)]) {
+    await put(name, (await transform(text, toCommonJs)).code);
+  }
+  await removeOthers(chunks.map(({ name }) => name));
+}
+
+const entry = 'pulse-migrate.cjs';
+
+/** Chunks of earlier builds; a program that is just starting may still want one that is a minute old. */
+async function removeOthers(names) {
+  const chunks = join(root, 'dist/chunks');
+  for (const name of await readdir(chunks)) {
+    if (names.includes(`chunks/${name}`)) continue;
+    const { mtimeMs } = await stat(join(chunks, name));
+    if (Date.now() - mtimeMs > 60_000) await rm(join(chunks, name), { force: true });
+  }
 }
 
 /** Written beside and renamed: two commands that start in a fresh checkout at once never see half a file. */

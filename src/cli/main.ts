@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { homedir, hostname, tmpdir, userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { redactText } from '../config/redact.ts';
@@ -34,7 +34,7 @@ function realRuntime(signal: AbortSignal): Runtime {
       const timer = setInterval(beat, milliseconds).unref();
       return () => clearInterval(timer);
     },
-    newId: randomUUID,
+    newId,
     chance: Math.random,
     signal,
     ask: (question) => ask(question, signal),
@@ -47,6 +47,12 @@ function realRuntime(signal: AbortSignal): Runtime {
     platform: process.platform,
     architecture: process.arch,
   };
+}
+
+/** Loaded when the first one is wanted: it is a good part of what it takes to say `--version`. */
+function newId(): string {
+  const { randomUUID } = createRequire(import.meta.url)('node:crypto') as typeof import('node:crypto');
+  return randomUUID();
 }
 
 /** A uid without a passwd entry (a container) has no name. */

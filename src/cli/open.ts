@@ -3,11 +3,8 @@ import type { Settings } from '../config/settings.ts';
 import { PulseError } from '../errors.ts';
 import type { Folder } from '../migrations/migration.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
-import { interruptible } from '../postgres/interruptible.ts';
 import type { Session } from '../postgres/session.ts';
-import { givenUpWhenSilent } from '../postgres/silence.ts';
 import type { RunnerDeps } from '../runner/step.ts';
-import { actorOf } from './actor.ts';
 import type { Invocation } from './cli.ts';
 import { embeddedParameters } from './embedded-place.ts';
 
@@ -83,14 +80,12 @@ export interface Opened {
   readonly reconnectWaitMs: number | null;
 }
 
-/** A session that a signal interrupts and that does not wait for ever for a server that is gone. */
-function guarded(session: Session, runtime: Invocation['runtime']): Session {
-  return interruptible(givenUpWhenSilent(session, runtime), runtime);
-}
-
 /** Connects to the database of the settings; an embedded one is started when it does not run. */
 export async function openSession(invocation: Invocation, settings: Settings): Promise<Opened> {
-  const { connect } = await import('../postgres/connect.ts');
+  const [{ connect }, { guarded }] = await Promise.all([
+    import('../postgres/connect.ts'),
+    import('../postgres/guarded.ts'),
+  ]);
   const { progress, runtime } = invocation;
   const parameters =
     settings.database.kind === 'embedded' ? await embeddedParameters(invocation) : settings.database.parameters;
@@ -130,7 +125,12 @@ export async function runnerDeps(
   invocation: Invocation,
   { session, parameters, reconnectWaitMs }: Opened,
 ): Promise<RunnerDeps> {
-  const [{ toolVersion }, { connect }] = await Promise.all([import('../version.ts'), import('../postgres/connect.ts')]);
+  const [{ toolVersion }, { connect }, { guarded }, { actorOf }] = await Promise.all([
+    import('../version.ts'),
+    import('../postgres/connect.ts'),
+    import('../postgres/guarded.ts'),
+    import('./actor.ts'),
+  ]);
   const { runtime, progress } = invocation;
   return {
     session,

@@ -19,7 +19,7 @@ export interface ParsedFile {
   readonly problems: readonly Problem[];
 }
 
-type Yaml = typeof import('yaml');
+type Yaml = typeof import('./late/yaml.ts');
 
 interface Reader {
   readonly yaml: Yaml;
@@ -81,7 +81,7 @@ function syntaxProblems(reader: Reader, document: Document): void {
 
 /** Reads YAML 1.2 or JSON into nodes with locations, running nothing: tags and aliases are refused, keys are never properties. */
 export async function parseFile(text: string, shown: string): Promise<ParsedFile> {
-  const yaml = await import('yaml');
+  const yaml = await import('./late/yaml.ts');
   if (text.length > largestFile) {
     return {
       root: null,

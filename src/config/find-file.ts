@@ -72,7 +72,7 @@ async function packageFilesIn(directory: string): Promise<string[]> {
 }
 
 async function explorer(searchPlaces: string[], shownFor: (path: string) => string) {
-  const { Explorer } = await import('cosmiconfig/dist/Explorer.js');
+  const { Explorer } = await import('./late/explorer.ts');
   const read = async (path: string, text: string) => {
     const content = text.replace(/^\uFEFF/, '');
     if (!/^package\./.test(basename(path))) return parseFile(content, shownFor(path));
