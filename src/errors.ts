@@ -76,6 +76,11 @@ export const catalogue = {
     meaning: 'a connection pooler in between works in a mode in which no migration can run',
     nextStep: 'connect to the server itself, or to a pool with pool_mode = transaction or session',
   },
+  'search-path-refused': {
+    exitCode: 3,
+    meaning: 'search_path has another schema before pg_catalog, whose operators would pass for those of the server',
+    nextStep: 'leave pg_catalog out of search_path: it comes first then',
+  },
   'read-only-server': {
     exitCode: 3,
     meaning: 'the server is a standby or read-only',

@@ -25,26 +25,35 @@ type Telling = readonly [where: 'out' | 'err' | 'going', text: string] | null;
 /** Without a terminal a line about what is going on appears at most this often. */
 const lineEveryMs = 5000;
 
+/** What nobody expects: told at once, unless the line before said the same. A try for a lock that failed is told each time. */
+const waits: ReadonlySet<ProgressEvent['type']> = new Set(['lease-waiting', 'reconnecting', 'lock-waiting']);
+
 /**
  * Facts as they happen: what is done goes to standard output line by line (it is a result), what is going on to
  * standard error: a spinner on a terminal, a line elsewhere, nothing with --json or --quiet. Warnings always appear.
  */
-export function progressSink(runtime: Runtime, options: ProgressOptions): ProgressSink {
+export function progressSink(
+  runtime: Pick<Runtime, 'env' | 'stdout' | 'stderr' | 'now'>,
+  options: ProgressOptions,
+): ProgressSink {
   const warnings: string[] = [];
   const silent = options.json || options.quiet;
   const spinner = silent || runtime.env['CI'] !== undefined ? null : terminalSpinner(runtime.stderr);
   const out = styleFor(runtime.stdout, runtime.env, options.noColour);
   const err = styleFor(runtime.stderr, runtime.env, options.noColour);
   let lastLineAt = Number.NEGATIVE_INFINITY;
+  let lastKind: ProgressEvent['type'] | null = null;
 
-  const going = (text: string): void => {
+  const going = (kind: ProgressEvent['type'], text: string): void => {
     if (spinner !== null) {
       spinner.show(text);
       return;
     }
     const now = runtime.now().getTime();
-    if (now - lastLineAt < lineEveryMs) return;
+    const isNews = waits.has(kind) && (kind === 'lock-waiting' || kind !== lastKind);
+    if (!isNews && now - lastLineAt < lineEveryMs) return;
     lastLineAt = now;
+    lastKind = kind;
     runtime.stderr.write(`${text}\n`);
   };
 
@@ -61,7 +70,7 @@ export function progressSink(runtime: Runtime, options: ProgressOptions): Progre
     if (telling === null) return;
     const [where, text] = telling;
     if (where === 'going') {
-      going(text);
+      going(event.type, text);
       return;
     }
     spinner?.clear();

@@ -1,5 +1,5 @@
 import { ident, type Sql, sql } from '../postgres/sql.ts';
-import { untilExpiry } from './lease-life.ts';
+import { renewal, untilExpiry } from './lease-life.ts';
 import type { Actor } from './ledger.ts';
 
 /** Everything about a run that its ledger row keeps and that only the caller knows. */
@@ -141,7 +141,7 @@ export interface JournalMark {
  */
 export function markStatement(schema: string, mark: JournalMark, token: string): Sql {
   return sql`WITH held AS (
-  UPDATE ${ident(schema, 'lease')} SET expires_at = ${untilExpiry()} WHERE token = ${token}::pg_catalog.uuid RETURNING token
+  ${renewal(schema, token)} RETURNING token
 )
 INSERT INTO ${ident(schema, 'journal')} (entry, number, direction, statement, statements, checksum, state)
 SELECT ${mark.entry}::pg_catalog.uuid, ${mark.number}, ${mark.direction}, ${mark.statement}, ${mark.statements}, ${mark.checksum}, ${mark.state}

@@ -1,4 +1,4 @@
-import { ident, type Sql, sql } from '../postgres/sql.ts';
+import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
 
 /** The layout this program writes. A ledger of a higher one was made by a newer program and is not touched. */
 export const layoutVersion = 1;
@@ -28,6 +28,17 @@ export function schemaStatement(schema: string): LayoutStatement {
     sql: sql`CREATE SCHEMA ${ident(schema)}`,
   };
 }
+
+/** The trigger function that keeps the ledger append-only, as the server keeps it. */
+export const refuseChange = {
+  body: `
+BEGIN
+  RAISE EXCEPTION 'the ledger of pulse-migrate is append-only'
+    USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'pulse-migrate repair adds a correcting row';
+END
+`,
+  setting: 'search_path=pg_catalog',
+} as const;
 
 type Layout = (schema: string) => readonly LayoutStatement[];
 
@@ -139,12 +150,7 @@ WHERE l.effect = 'applied'`,
     },
     {
       purpose: 'the record is only ever added to',
-      sql: sql`CREATE FUNCTION ${table('refuse_change')}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
-BEGIN
-  RAISE EXCEPTION 'the ledger of pulse-migrate is append-only'
-    USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'pulse-migrate repair adds a correcting row';
-END
-$$`,
+      sql: sql`CREATE FUNCTION ${table('refuse_change')}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$${raw(refuseChange.body)}$$`,
     },
     {
       purpose: 'the record is only ever added to',

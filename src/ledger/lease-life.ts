@@ -1,4 +1,4 @@
-import { type Sql, sql } from '../postgres/sql.ts';
+import { ident, type Sql, sql } from '../postgres/sql.ts';
 
 /** How long a lease lives without being renewed, by the server's clock. Only matters where a dead holder cannot be seen. */
 export const leaseMs = 30_000;
@@ -17,9 +17,18 @@ export const holderIsGone = sql`(l.token IS NULL
        SELECT FROM pg_catalog.pg_stat_activity AS a
        WHERE a.pid <> pg_catalog.pg_backend_pid()
          AND ((a.state <> 'idle' AND pg_catalog.strpos(a.query, l.token::pg_catalog.text) > 0)
-           OR (a.state IS NULL AND a.application_name LIKE 'pulse-migrate%')))))`;
+           -- of other roles' sessions it sees neither state nor query, but which of them have a transaction open
+           OR (a.state IS NULL AND a.application_name LIKE 'pulse-migrate%'
+             AND a.datid = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+             AND EXISTS (
+               SELECT FROM pg_catalog.pg_locks AS v WHERE v.pid = a.pid AND v.locktype = 'virtualxid' AND v.granted))))))`;
 
 /** The moment until which a lease that is taken or renewed now lives. */
 export function untilExpiry(): Sql {
   return sql`pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) ${`${leaseMs} ms`}::pg_catalog.interval`;
+}
+
+/** Has the lease live on from now, as long as it is held with this token. */
+export function renewal(schema: string, token: string): Sql {
+  return sql`UPDATE ${ident(schema, 'lease')} SET expires_at = ${untilExpiry()} WHERE token = ${token}::pg_catalog.uuid`;
 }

@@ -53,8 +53,7 @@ function stateQuery(schema: string): Sql {
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'entry', u.entry, 'version', k.version, 'number', u.number::pg_catalog.text, 'name', k.name, 'direction', u.direction,
       'finished', u.finished, 'begun', u.begun, 'statements', u.statements, 'running', EXISTS (
-        SELECT FROM ${ident(schema, 'lease')} AS l
-        WHERE l.backend_pid <> pg_catalog.pg_backend_pid() AND NOT ${holderIsGone})) ORDER BY u.number)
+        SELECT FROM ${ident(schema, 'lease')} AS l WHERE NOT ${holderIsGone})) ORDER BY u.number)
    FROM (
      SELECT j.entry, pg_catalog.min(j.number) AS number, pg_catalog.min(j.direction) AS direction,
             pg_catalog.json_agg(j.checksum ORDER BY j.statement) FILTER (WHERE j.state = 'finished') AS finished,

@@ -1,28 +1,54 @@
 import { PulseError } from '../errors.ts';
 import { ident, join, type Sql, sql } from '../postgres/sql.ts';
+import { refuseChange } from './layout.ts';
 
 /** What a run holds locked itself, for reading or by row, does not count: a file's own hand takes stronger locks. */
 const writtenTo = ['layout', 'ledger', 'journal', 'lease', 'applied'] as const;
 const alsoThere = ['guard'] as const;
+const numbered = ['ledger', 'journal'] as const;
 
 /**
  * True when the present transaction has written to the record, altered, dropped or replaced a table of it, or locked
  * one against others: all of that leaves a lock until the end of the transaction, whatever hid it (a function, a
- * trigger, session_replication_role). Reading, granting and ANALYZE do not count. To be asked before the run writes
- * its own row.
+ * trigger, session_replication_role). So does setting a sequence of it. A function leaves none, so what it says is
+ * compared. Reading, granting and ANALYZE do not count. To be asked before the run writes its own row.
  */
 export function touched(schema: string): Sql {
-  const relation = (name: string) => sql`pg_catalog.to_regclass(${ident(schema, name).text})::pg_catalog.oid`;
+  const relation = (name: string) => relationOf(ident(schema, name));
   const all = [...writtenTo, ...alsoThere].map(relation);
   return sql`(SELECT pg_catalog.array_position(ARRAY[${join(all)}], NULL) IS NOT NULL
   OR EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = ${relation('ledger')})
+  OR EXISTS (${changedFunction(relation('ledger'))})
   OR EXISTS (
     SELECT FROM pg_catalog.pg_locks AS l
     WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid()
       AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
       AND (l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
              AND l.relation IN (${join(all)})
-        OR l.mode = 'RowExclusiveLock' AND l.relation IN (${join(writtenTo.map(relation))}))))`;
+        OR l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock')
+             AND (l.relation IN (${join(writtenTo.map(relation))}) OR l.relation IN (${sequencesOf(numbered.map(relation))})))))`;
+}
+
+function relationOf(name: Sql): Sql {
+  return sql`pg_catalog.to_regclass(${name.text})::pg_catalog.oid`;
+}
+
+/** Identity columns have their sequences internally; whoever sets or alters one keeps a lock on it. */
+function sequencesOf(tables: readonly Sql[]): Sql {
+  const relations = relationOf(sql`pg_catalog.pg_class`);
+  return sql`SELECT d.objid FROM pg_catalog.pg_depend AS d
+    WHERE d.classid = ${relations} AND d.refclassid = ${relations} AND d.refobjid IN (${join(tables)}) AND d.deptype = 'i'`;
+}
+
+/**
+ * The function behind the append-only rule, written by the present transaction (or a part of it, whose number is later)
+ * and not as it was made: a GRANT alone writes its row too.
+ */
+function changedFunction(ledger: Sql): Sql {
+  return sql`SELECT FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+    WHERE t.tgrelid = ${ledger} AND t.tgname = 'ledger_is_append_only'
+      AND pg_catalog.age(p.xmin) <= pg_catalog.age(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.xid)
+      AND (p.prosrc <> ${refuseChange.body} OR pg_catalog.array_to_string(p.proconfig, ' ') IS DISTINCT FROM ${refuseChange.setting})`;
 }
 
 /** For a file that has done so; everything is rolled back then. */

@@ -5,7 +5,7 @@ import type { ConnectionParameters, HostParameters } from './connection-paramete
 import { openWire, type Wire } from './driver.ts';
 import { StatementError, serverReport } from './errors.ts';
 import { quoteIdentifier } from './identifiers.ts';
-import { boundedBegin } from './idle-limit.ts';
+import { boundedBegin, noIdleSessionLimit } from './idle-limit.ts';
 import { ping } from './ping.ts';
 import type { ServerNotice, Session } from './session.ts';
 import { type Attempt, connectionAttempts, nextAttempt, type OpenedSocket, openSocket } from './socket.ts';
@@ -69,11 +69,15 @@ async function openSession(
     const [facts] = await wire.send(
       `SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS number,
               pg_catalog.current_setting('server_version') AS text,
-              pg_catalog.pg_backend_pid() AS pid`,
+              pg_catalog.pg_backend_pid() AS pid,
+              pg_catalog.array_to_string(pg_catalog.current_schemas(true), ',') AS path`,
     );
+    refusePlacesBeforeCatalog(String(facts?.['path']), attempt, parameters);
     // Sure in all modes of a pooler and without false alarms (measured): it invents the key it greets with.
     const pooled = Number(facts?.['pid']) !== wire.backend()?.pid;
     if (pooled) await refuseStatementPooling(wire, attempt, parameters);
+    // Not waited for: it is on its way before anything else is. Only a connection that is lost can refuse it.
+    else wire.send(noIdleSessionLimit).catch(() => {});
     const session = sessionOf(wire, {
       socket,
       attempt,
@@ -111,6 +115,24 @@ async function refuseStatementPooling(wire: Wire, attempt: Attempt, parameters: 
       { cause },
     );
   }
+}
+
+/**
+ * Unless it is named in search_path, pg_catalog is searched first. Behind another schema, whoever may create there has
+ * operators of theirs taken for the server's own, with our rights, in all that we ask.
+ */
+function refusePlacesBeforeCatalog(path: string, { host }: Attempt, parameters: ConnectionParameters): void {
+  // No function or operator is ever looked for in a temporary schema.
+  const first = path.split(',').find((schema) => !/^pg_(?:toast_)?temp_\d+$/.test(schema));
+  if (first === 'pg_catalog') return;
+  const role = quoteIdentifier(parameters.user);
+  throw new PulseError(
+    'search-path-refused',
+    `${target(host, parameters)}: search_path has ${first} before pg_catalog, so that an operator made there would be taken for the server's own`,
+    {
+      hint: `leave pg_catalog out, it comes first then: psql -c '\\drds' shows where search_path is set; ALTER ROLE ${role} SET search_path = …`,
+    },
+  );
 }
 
 /** The driver's own connect timeout does not cover the time after the socket is open. */

@@ -11,3 +11,6 @@ export const idleLimit = `idle_in_transaction_session_timeout = ${idleLimitMs}`;
 export function boundedBegin(begin = 'BEGIN'): string {
   return `${begin}; SET LOCAL ${idleLimit}`;
 }
+
+/** A role or database may have idle sessions ended, and ours waits for a backup, for another run, or between two tries. */
+export const noIdleSessionLimit = 'SET idle_session_timeout = 0';

@@ -13,6 +13,9 @@ export class TlsRefused extends Error {
   }
 }
 
+/** The private key of the client certificate cannot be opened with the password there is. */
+export class KeyLocked extends Error {}
+
 /** The time for one address is over. */
 export class TimedOut extends Error {
   readonly milliseconds: number;
@@ -109,8 +112,6 @@ const certificates: Readonly<Record<string, Explanation>> = {
     authority,
   ),
   CERT_SIGNATURE_FAILURE: row("the server's certificate does not carry the signature of its authority", authority),
-  ERR_MISSING_PASSPHRASE: lockedKey,
-  ERR_OSSL_BAD_DECRYPT: lockedKey,
   CERT_HAS_EXPIRED: row("the server's certificate has expired", 'renew it on the server'),
   CERT_NOT_YET_VALID: row("the server's certificate is not valid yet", 'check the clocks of both machines'),
   CERT_REVOKED: row("the server's certificate was revoked", 'give the server a new one'),
@@ -134,6 +135,7 @@ function serverName({ host, hostaddr, port }: HostParameters): string {
 
 function explain(error: unknown, host: HostParameters): Explanation | null {
   if (error instanceof TlsRefused) return refusals[error.refusal];
+  if (error instanceof KeyLocked) return lockedKey;
   if (error instanceof TimedOut) {
     return row(
       `no answer within ${error.milliseconds / 1000} s`,

@@ -5,7 +5,7 @@ import { isIP, type NetConnectOpts, connect as netConnect, type Socket } from 'n
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { ConnectionParameters, HostParameters, SslMode } from './connection-parameters.ts';
 import { explainSocketFailure, TimedOut, TlsRefused } from './socket-failure.ts';
-import { tlsOptions } from './tls-options.ts';
+import { refuseLockedKey, tlsOptions } from './tls-options.ts';
 
 /** One way to try to reach one server. */
 export interface Attempt {
@@ -104,6 +104,7 @@ async function handshake(
   options: ConnectionOptions,
   direct: boolean,
 ): Promise<TLSSocket> {
+  refuseLockedKey(options);
   const secured = tlsConnect({ ...options, socket });
   opening.outermost = secured;
   secured.on('error', ignore);

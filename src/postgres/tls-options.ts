@@ -1,4 +1,5 @@
 /** libpq's TLS settings as Node's options: which files count, what is verified, what is sent. */
+import { createPrivateKey } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { type ConnectionOptions, checkServerIdentity, type SecureVersion } from 
 import { PulseError } from '../errors.ts';
 import { NotAFile, readRegularFile } from '../regular-file.ts';
 import type { ConnectionParameters, HostParameters } from './connection-parameters.ts';
+import { KeyLocked } from './socket-failure.ts';
 
 /** Where systems keep the authorities they trust: Debian, Red Hat, SUSE, Alpine and macOS. */
 const systemAuthorities = [
@@ -123,3 +125,21 @@ export async function tlsOptions(host: HostParameters, parameters: ConnectionPar
     ...(parameters.sslnegotiation === 'direct' && { ALPNProtocols: ['postgresql'] }),
   };
 }
+
+/**
+ * To be asked before TLS begins: one wrong password in 256 gives bytes that look decrypted, and OpenSSL then complains of
+ * something else. No password at all is tried as an empty one.
+ * @throws {KeyLocked}
+ */
+export function refuseLockedKey({ key, passphrase }: ConnectionOptions): void {
+  if (!Buffer.isBuffer(key) || !encryptedKey.test(key.toString('latin1'))) return;
+  try {
+    if (passphrase !== undefined) createPrivateKey({ key, passphrase });
+  } catch (cause) {
+    throw new KeyLocked('the password is wrong', { cause });
+  }
+  if (passphrase === undefined) throw new KeyLocked('there is no password');
+}
+
+/** PKCS #8, and what OpenSSL wrote before. */
+const encryptedKey = /^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;

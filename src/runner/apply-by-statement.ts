@@ -140,9 +140,9 @@ ${markStatement(lease.schema, { ...mark, state }, lease.token)}`;
   const outside = () => {
     onBare();
     return tryForLock(async ({ lockTimeoutMs, waitedMs, onBackend }) => {
-      onBackend(session.backendPid);
       // CONCURRENTLY is made to wait without anybody queueing behind it.
       const limit = /\bconcurrently\b/i.test(text) ? (step.file.directives.lockTimeoutMs ?? 0) : lockTimeoutMs;
+      onBackend(session.backendPid, limit);
       if (!session.pooled) {
         const waits = setsLockTimeout(step) ? '' : `; SET lock_timeout = ${limit}`;
         await session.run(readAsSent('SET') + waits);

@@ -1,5 +1,6 @@
 import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
+import { besideMs } from './beside.ts';
 import type { RunnerDeps } from './step.ts';
 
 /** A session that stands in the way, as far as the role may see it. */
@@ -16,36 +17,50 @@ export interface Blocker {
 
 /** Looks, from a session of its own, at who blocks a backend while that waits. */
 export interface BlockerWatch {
-  /** Starts to look at a backend; forgets what was seen of an earlier one. */
+  /** Starts to look at a backend. */
   watch(backendPid: number): void;
-  /** Stops looking and gives who was seen last. */
+  /** Stops looking and gives who was seen last, since nobody was waited for. */
   seen(): readonly Blocker[];
+  /** Stops looking: what was waited for is there. */
+  forget(): void;
   close(): void;
 }
 
 const lookEveryMs = 20;
 
-/** Nobody waits for a connection that only looks, milliseconds. */
-const besideMs = 5000;
+/**
+ * For the first second of a wait; after that one beat in so many, since each look stops the server's lock manager for
+ * a moment (manual, pg_blocking_pids), and a build of an index may go on for hours.
+ */
+const beatsOfAll = 50;
+const laterOneIn = 25;
+/** Whoever was in the way so many beats ago, and is not since, is not any more. */
+const rememberedBeats = 50;
 
 /** A second session is opened at the first `watch`; where that fails, nobody is ever seen. */
 export function blockerWatch(deps: Pick<RunnerDeps, 'connect' | 'every'>): BlockerWatch {
   let eyes: Promise<Session | null> | null = null;
   let stop = () => {};
   let last: readonly Blocker[] = [];
+  let wait = {};
   return {
     watch: (backendPid) => {
       stop();
-      last = [];
       eyes ??= deps.connect(besideMs).catch(() => null);
       let looking = false;
+      let beats = 0;
+      let foundAt = 0;
+      const own = wait;
       stop = deps.every(lookEveryMs, () => {
-        if (looking) return;
+        beats += 1;
+        if (looking || (beats > beatsOfAll && beats % laterOneIn !== 0)) return;
         looking = true;
         void eyes
           ?.then((session) => (session === null ? [] : blockersOf(session, backendPid)))
           .then((found) => {
-            if (found.length > 0) last = found;
+            if (own !== wait || (found.length === 0 && beats - foundAt <= rememberedBeats)) return;
+            foundAt = beats;
+            last = found;
           })
           .catch(() => {})
           .finally(() => {
@@ -56,6 +71,12 @@ export function blockerWatch(deps: Pick<RunnerDeps, 'connect' | 'every'>): Block
     seen: () => {
       stop();
       return last;
+    },
+    forget: () => {
+      stop();
+      // An answer that comes late is about what is over.
+      wait = {};
+      last = [];
     },
     close: () => {
       stop();
@@ -69,7 +90,7 @@ async function blockersOf(session: Session, backendPid: number): Promise<Blocker
   return session.rows<Blocker & Record<string, unknown>>(
     sql`SELECT b.pid, a.application_name AS application, a.usename::pg_catalog.text AS role, a.state,
                pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start))::pg_catalog.int4 AS seconds,
-               pg_catalog.left(pg_catalog.regexp_replace(a.query, '\\s+', ' ', 'g'), 80) AS query
+               pg_catalog.left(pg_catalog.regexp_replace(a.query, '[[:space:]]+', ' ', 'g'), 80) AS query
         FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(${backendPid})) AS b(pid)
         LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = b.pid`,
   );

@@ -1,6 +1,6 @@
 import { PulseError } from '../errors.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
-import { readLedger } from '../ledger/read.ts';
+import { readUnderLease } from '../ledger/read-under-lease.ts';
 import { compare } from './compare.ts';
 import { type DownInput, type DownResult, downSteps, downUnderLease } from './down.ts';
 import { withoutLost } from './lost-steps.ts';
@@ -67,7 +67,7 @@ async function thereAndBack(
   const work = async (held: HeldRun): Promise<GoToResult> => {
     const { reverted } = await downUnderLease(deps, held, downInput, { foreseen, details: confirmed });
     try {
-      const ledger = await readLedger(held.lease.session(), input.schema);
+      const ledger = await readUnderLease(held.lease.session(), input.schema);
       if (upInput === null) return { reverted, applied: [], pending: pendingIn(input.folder, ledger) };
       return { reverted, ...(await upUnderLease(deps, { ...held, ledger }, upInput, prepared)) };
     } catch (error) {

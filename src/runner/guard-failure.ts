@@ -1,5 +1,6 @@
 import { PulseError } from '../errors.ts';
 import { guardConstraint } from '../ledger/append.ts';
+import { numberTaken } from '../ledger/explain.ts';
 import { hasTouched } from '../ledger/touched.ts';
 import { StatementError } from '../postgres/errors.ts';
 import { leaseLost } from './lease-lost.ts';
@@ -41,6 +42,7 @@ export function guardFailure(error: StatementError, schema: string, step: Step):
   if (error.context !== undefined || error.schema !== schema) return null;
   if (error.sqlstate === '23502' && error.table === 'guard') return leaseLost();
   if (error.sqlstate === '23502' && error.table === 'ledger') return hasTouched(step.file.path, schema, error);
+  if (error.sqlstate === '23505') return numberTaken(error, schema);
   if (error.constraint === guardConstraint) return rowNotTaken(schema, step.file.path, error);
   return null;
 }

@@ -120,6 +120,17 @@ LEFT JOIN pg_catalog.pg_inherits AS h ON h.inhparent = r.parent AND h.inhrelid =
   return row.pending ? 'pending' : 'attached';
 }
 
+/** The publications a subscription of this database takes from; null where there is no such subscription. */
+export async function publicationsOf(session: Session, subscription: string): Promise<readonly string[] | null> {
+  const [row] = await ask<{ publications: readonly string[] }>(
+    session,
+    sql`SELECT pg_catalog.to_json(s.subpublications) AS publications
+FROM pg_catalog.pg_subscription AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.subdbid
+WHERE s.subname = ${subscription}::pg_catalog.name AND d.datname = pg_catalog.current_database()`,
+  );
+  return row?.publications ?? null;
+}
+
 /** Whether something of that name exists. */
 export async function objectExists(session: Session, object: PlainObject, name: string): Promise<boolean> {
   const rows = {

@@ -24,6 +24,11 @@ export type BareStatement =
       readonly name: NameParts | null;
     }
   | { readonly kind: 'detach-partition'; readonly parent: NameParts; readonly partition: NameParts }
+  | {
+      readonly kind: 'add-publications' | 'drop-publications';
+      readonly subscription: string;
+      readonly publications: readonly string[];
+    }
   | { readonly kind: 'create-object' | 'drop-object'; readonly object: PlainObject; readonly name: string }
   /** VACUUM, ALTER SYSTEM and the like, which may be repeated; also what cannot be read. */
   | { readonly kind: 'other' };
@@ -41,7 +46,7 @@ export function readBareStatement(sql: string): BareStatement {
     case 'REINDEX':
       return readReindex(words) ?? other;
     case 'ALTER':
-      return readDetach(words) ?? other;
+      return (words.peek() === 'SUBSCRIPTION' ? readPublications(words) : readDetach(words)) ?? other;
     case 'COMMIT':
     case 'ROLLBACK':
       return readEndOfPrepared(words) ?? other;
@@ -118,6 +123,21 @@ function readDetach(words: Words): BareStatement | null {
   if (parent === null || !words.skip('DETACH', 'PARTITION')) return null;
   const partition = words.qualified();
   return partition !== null && words.skip('CONCURRENTLY') ? { kind: 'detach-partition', parent, partition } : null;
+}
+
+/** SET PUBLICATION and REFRESH may be repeated; these two are refused the second time. */
+function readPublications(words: Words): BareStatement | null {
+  words.take();
+  const subscription = words.name();
+  const verb = words.take();
+  if (subscription === null || (verb !== 'ADD' && verb !== 'DROP') || !words.skip('PUBLICATION')) return null;
+  const publications: string[] = [];
+  do {
+    const name = words.name();
+    if (name === null) return null;
+    publications.push(name);
+  } while (words.skip(','));
+  return { kind: verb === 'ADD' ? 'add-publications' : 'drop-publications', subscription, publications };
 }
 
 function readEndOfPrepared(words: Words): BareStatement | null {

@@ -4,6 +4,7 @@ import {
   meaningOf,
   objectExists,
   partitionState,
+  publicationsOf,
   quoted,
   reindexLeftovers,
   suspectIndexes,
@@ -27,6 +28,9 @@ export async function settle(settling: Settling, statement: BareStatement): Prom
       return settleReindex(settling, statement);
     case 'detach-partition':
       return settleDetach(settling, statement);
+    case 'add-publications':
+    case 'drop-publications':
+      return settlePublications(settling, statement);
     case 'create-object':
     case 'drop-object': {
       const exists = await objectExists(settling.session, statement.object, statement.name);
@@ -85,6 +89,18 @@ async function settleDetach(
       await execute(`ALTER TABLE ${quoted(parent)} DETACH PARTITION ${quoted(partition)} FINALIZE`);
       return { next: 'done', mark: false, found: { object, state: 'pending' } };
   }
+}
+
+/** The catalog changes as a whole or not at all, whatever became of the slots at the publisher. */
+async function settlePublications(
+  { session, earlier }: Settling,
+  statement: Extract<BareStatement, { kind: 'add-publications' | 'drop-publications' }>,
+): Promise<Ruling> {
+  const there = await publicationsOf(session, statement.subscription);
+  if (there === null) return runUnmarked;
+  const wanted = statement.kind === 'add-publications';
+  if (statement.publications.some((name) => there.includes(name) !== wanted)) return runFresh;
+  return earlier?.sameText ? done(`subscription ${shown([statement.subscription])}`) : runUnmarked;
 }
 
 /**

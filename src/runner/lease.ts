@@ -1,10 +1,12 @@
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { explainLedgerStatement } from '../ledger/explain.ts';
-import { holderIsGone, leaseMs, untilExpiry } from '../ledger/lease-life.ts';
+import { holderIsGone, leaseMs, renewal, untilExpiry } from '../ledger/lease-life.ts';
 import type { Actor } from '../ledger/ledger.ts';
+import { StatementError } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
+import { besideMs } from './beside.ts';
 import { describeHolder } from './lease-holder.ts';
 
 /** The right to run: one run at a time, whoever starts it. */
@@ -42,9 +44,6 @@ export interface LeaseDeps {
   readonly every: (milliseconds: number, beat: () => void) => () => void;
 }
 
-/** A heartbeat that cannot connect within this time is tried again at the next beat, milliseconds. */
-const besideMs = 5000;
-
 /** Between two looks at a lease that somebody else holds. */
 const pollMs = 200;
 
@@ -57,12 +56,7 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
   const { session } = deps;
   const began = deps.now().getTime();
   for (;;) {
-    const taken = await session
-      .rows(takeStatement(session, request))
-      .catch((error: unknown) => Promise.reject(explainLedgerStatement(error, request.schema, 'taking the run lease')));
-    if (taken.length > 0) {
-      return heldLease(deps, request);
-    }
+    if (await isTaken(session, request)) return heldLease(deps, request);
     const waitedMs = deps.now().getTime() - began;
     const holder = await describeHolder(session, request.schema);
     if (waitedMs >= request.waitMs) {
@@ -72,6 +66,16 @@ export async function takeLease(deps: LeaseDeps, request: LeaseRequest): Promise
     }
     deps.emit({ type: 'lease-waiting', holder, waitedMs, limitMs: request.waitMs });
     await deps.sleep(Math.min(pollMs, Math.max(1, request.waitMs - waitedMs)));
+  }
+}
+
+async function isTaken(session: Session, request: LeaseRequest): Promise<boolean> {
+  try {
+    return (await session.rows(takeStatement(session, request))).length > 0;
+  } catch (error) {
+    // Where transactions are serializable by default, whoever comes second is told so instead of skipping the row.
+    if (error instanceof StatementError && error.sqlstate === '40001') return false;
+    throw explainLedgerStatement(error, request.schema, 'taking the run lease');
   }
 }
 
@@ -101,10 +105,7 @@ WHERE token = ${request.token}::pg_catalog.uuid`);
     },
     releaseIn: (session) => release(session, request),
     renew: async () => {
-      await held
-        .rows(sql`UPDATE ${ident(request.schema, 'lease')} SET expires_at = ${untilExpiry()}
-WHERE token = ${request.token}::pg_catalog.uuid`)
-        .catch(() => {});
+      await held.rows(renewal(request.schema, request.token)).catch(() => {});
     },
   };
 }
@@ -143,6 +144,7 @@ function startHeartbeat(deps: LeaseDeps, { schema, token }: LeaseRequest, held: 
     heart = null;
   };
   const stop = deps.every(leaseMs / 3, () => {
+    // One that cannot connect in time is tried again at the next beat.
     heart ??= deps.connect(besideMs);
     const own = held();
     void heart

@@ -1,7 +1,8 @@
 import { PulseError } from '../errors.ts';
 import { type Blocker, type BlockerWatch, describeBlocker } from './blockers.ts';
 import { lockCodes } from './failure.ts';
-import { firstLockTimeout, type LockPatience, lockTimeout, pauseAfter } from './lock-schedule.ts';
+import { firstLockTimeout, type LockPatience, lockTimeout, pauseAfter, shortestTimeoutMs } from './lock-schedule.ts';
+import { setsLockTimeout } from './run-in-own-transaction.ts';
 import type { Attempt, RunnerDeps, Step } from './step.ts';
 
 /**
@@ -17,31 +18,33 @@ export async function retryOnLock<Result>(
   work: (attempt: Attempt) => Promise<Result>,
 ): Promise<Result> {
   const attempts = patience.retries + 1;
-  let named: readonly Blocker[] = [];
   const began = deps.now().getTime();
+  blockers.forget();
   for (let attempt = 1; ; attempt += 1) {
     const last = attempt === attempts;
-    // Who stands in the way is worth a second session only once something does, or when nobody asks again.
-    const onBackend = (backendPid: number) => (attempt === 1 && !last ? undefined : blockers.watch(backendPid));
+    const { directives } = step.file;
+    const lockTimeoutMs =
+      attempt === 1
+        ? firstLockTimeout(directives, patience)
+        : (directives.lockTimeoutMs ?? (last ? patience.timeoutMs : lockTimeout(attempt, patience)));
+    // Who stands in the way is worth a second session only once something does, or when it may do so for long.
+    const onBackend = (backendPid: number, limitMs = lockTimeoutMs) => {
+      const isShort = limitMs > 0 && limitMs <= shortestTimeoutMs && !setsLockTimeout(step);
+      if (attempt > 1 || last || !isShort) blockers.watch(backendPid);
+    };
     try {
-      const { directives } = step.file;
-      const lockTimeoutMs =
-        attempt === 1
-          ? firstLockTimeout(directives, patience)
-          : (directives.lockTimeoutMs ?? (last ? patience.timeoutMs : lockTimeout(attempt, patience)));
       const waitedMs = attempt === 1 ? 0 : deps.now().getTime() - began;
-      return await work({ lockTimeoutMs, waitedMs, onBackend });
+      const result = await work({ lockTimeoutMs, waitedMs, onBackend });
+      blockers.forget();
+      return result;
     } catch (error) {
-      const seen = blockers.seen();
-      if (seen.length > 0) named = seen;
-      if (!wantsLock(error)) throw naming(error, attempt > 1 ? named : seen);
+      const named = blockers.seen();
+      if (!wantsLock(error)) throw error;
       if (attempt >= attempts) throw gaveUp(error, attempts, named);
       const pauseMs = pauseAfter(attempt, patience, deps.chance());
       const who = named.map(describeBlocker);
       deps.emit({ type: 'lock-waiting', version: step.version, attempt, attempts, pauseMs, blockers: who });
-      await deps.sleep(pauseMs).catch((interruption: unknown) => Promise.reject(naming(interruption, named)));
-    } finally {
-      blockers.seen();
+      await deps.sleep(pauseMs);
     }
   }
 }
@@ -53,10 +56,11 @@ function wantsLock(error: unknown): error is PulseError {
   );
 }
 
-/** Whoever ends a wait by a signal wants to know what for it was. */
-function naming(error: unknown, blockers: readonly Blocker[]): unknown {
-  if (!(error instanceof PulseError) || error.code !== 'interrupted') return error;
-  return error.withResult(error.result, [...error.now, ...inTheWay(blockers)]);
+/** A failure after `retryOnLock`: whoever ends a wait, by a signal or a time limit, wants to know what for it was. */
+export function namingBlockers(error: unknown, blockers: BlockerWatch): unknown {
+  if (!(error instanceof PulseError)) return error;
+  if (error.code !== 'interrupted' && error.server?.sqlstate !== '57014') return error;
+  return error.withResult(error.result, [...error.now, ...inTheWay(blockers.seen())]);
 }
 
 function inTheWay(blockers: readonly Blocker[]): string[] {

@@ -14,7 +14,9 @@ export interface LockPatience {
   readonly retries: number;
 }
 
-const rising = [30, 100, 300];
+/** Nobody wants to know who was in the way for so short a time, milliseconds. */
+export const shortestTimeoutMs = 30;
+const rising = [shortestTimeoutMs, 100, 300];
 
 /** lock_timeout of a try, counted from 1, milliseconds. */
 export function lockTimeout(attempt: number, { timeoutMs }: LockPatience): number {

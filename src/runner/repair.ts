@@ -3,11 +3,13 @@ import { appendEntry, type Entry } from '../ledger/append.ts';
 import { explainLedgerStatement } from '../ledger/explain.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/read.ts';
+import { readUnderLease } from '../ledger/read-under-lease.ts';
 import type { Folder, Migration } from '../migrations/migration.ts';
 import { compare, type Standing } from './compare.ts';
 import { underLease } from './fence.ts';
 import { rowNotTaken } from './guard-failure.ts';
 import { finishing, nameOf, refuseDisagreement, targetIndex } from './plan.ts';
+import { readSettled } from './read-settled.ts';
 import { type HeldRun, withLease } from './run.ts';
 import { entryOf, type RunnerDeps } from './step.ts';
 import { upStep } from './up.ts';
@@ -45,11 +47,12 @@ export interface RepairResult {
  */
 export async function repair(deps: RunnerDeps, input: RepairInput): Promise<RepairResult> {
   const before = await readLedger(deps.session, input.schema);
-  corrections(input, before);
+  const foreseen = corrections(input, before);
   if (input.accept.length + input.forget.length === 0)
     return { accepted: [], forgotten: [], disagreements: disagreementsOf(input.folder, before) };
   return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
     const { accept, forget } = corrections(input, held.ledger);
+    refuseFinished(foreseen.forget, forget);
     await record(held, [
       ...accept.map((migration): Entry => {
         const step = upStep(migration, { repair: 'accepted the text of the file' });
@@ -61,7 +64,7 @@ export async function repair(deps: RunnerDeps, input: RepairInput): Promise<Repa
     return {
       accepted: accept.map(({ version }) => version),
       forgotten: forget.map(({ version }) => version),
-      disagreements: disagreementsOf(input.folder, atRest(await readLedger(deps.session, input.schema))),
+      disagreements: disagreementsOf(input.folder, await readUnderLease(deps.session, input.schema)),
     };
   });
 }
@@ -89,6 +92,14 @@ function corrections(input: RepairInput, ledger: LedgerState): { accept: Migrati
       );
     }),
   };
+}
+
+/** What was seen as unfinished, and is done by now, is not what was meant to be forgotten. */
+function refuseFinished(foreseen: readonly Standing[], now: readonly Standing[]): void {
+  const finished = now.find((standing, index) => standing.unfinished === null && foreseen[index]?.unfinished !== null);
+  if (finished === undefined) return;
+  const message = `another run has finished ${finished.version}_${finished.name} in the meantime; nothing was forgotten`;
+  throw new PulseError('not-possible', message, { hint: 'pulse-migrate status' });
 }
 
 /** The record is all that knew of it. */
@@ -149,7 +160,7 @@ export async function baseline(
   input: { readonly folder: Folder; readonly schema: string; readonly lockWaitMs: number; readonly to: string },
 ): Promise<BaselineResult> {
   const choose = (ledger: LedgerState) => baselineTargets(compare(input.folder, ledger), input.to);
-  choose(await readLedger(deps.session, input.schema));
+  choose(await readSettled(deps, input));
   return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, async (held) => {
     const migrations = choose(held.ledger);
     await record(
@@ -210,11 +221,6 @@ async function record(held: HeldRun, entries: readonly Entry[]): Promise<void> {
   } catch (error) {
     throw explainLedgerStatement(error, schema, `adding to the ledger in schema ${schema}`);
   }
-}
-
-/** Under the lease nobody else is at work; behind a pooler our own run looks like another one. */
-function atRest(ledger: LedgerState): LedgerState {
-  return { ...ledger, unfinished: ledger.unfinished.map((half) => ({ ...half, running: false })) };
 }
 
 function disagreementsOf(folder: Folder | null, ledger: LedgerState): RepairResult['disagreements'] {

@@ -2,6 +2,7 @@ import { PulseError } from '../errors.ts';
 import { installLedger } from '../ledger/install.ts';
 import type { LedgerState, UnfinishedMigration } from '../ledger/ledger.ts';
 import { readLedger, recordedEntries } from '../ledger/read.ts';
+import { readUnderLease } from '../ledger/read-under-lease.ts';
 import { explainOwnStatement } from '../postgres/errors.ts';
 import { type Ahead, sendingAhead } from './ahead.ts';
 import { applyByStatement, refuseSettings } from './apply-by-statement.ts';
@@ -9,7 +10,7 @@ import { applyInTransaction, isRolledBack } from './apply-in-transaction.ts';
 import { blockerWatch } from './blockers.ts';
 import { type Lease, takeLease } from './lease.ts';
 import { isLeaseLost } from './lease-lost.ts';
-import { retryOnLock, type TryForLock } from './lock-retry.ts';
+import { namingBlockers, retryOnLock, type TryForLock } from './lock-retry.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { type Confirmed, type ConfirmedStep, withoutLost } from './lost-steps.ts';
 import { makeSure, recover } from './recover.ts';
@@ -39,7 +40,7 @@ export async function withLease<Result>(
   const confirmed: Confirmed = new Map();
   let result: Result;
   try {
-    result = await work({ lease, ledger: await readLedger(deps.session, options.schema), confirmed });
+    result = await work({ lease, ledger: await readUnderLease(deps.session, options.schema), confirmed });
   } catch (error) {
     await lease.release();
     throw error;
@@ -102,7 +103,8 @@ export async function runSteps(
     return done;
   } catch (thrown) {
     const file = steps[done.length]?.file.path ?? 'the last file';
-    const error = explainOwnStatement(orInterruption(deps, thrown), `resetting the session around ${file}`);
+    const explained = explainOwnStatement(orInterruption(deps, thrown), `resetting the session around ${file}`);
+    const error = namingBlockers(explained, blockers);
     throw error instanceof PulseError ? error.withResult(await tellOf(error, held, steps, done)) : error;
   } finally {
     blockers.close();

@@ -6,7 +6,7 @@ import { join, raw, type Sql } from '../postgres/sql.ts';
 import { callsPromiseIn, durationIn } from './guard-failure.ts';
 import { messagesOf, type SqlMessage } from './messages.ts';
 import { beginning } from './pooled-leftovers.ts';
-import { fileSettings, ownBeginning, ownStateBefore } from './session-state.ts';
+import { fileSettings, lastingSettings, ownBeginning, ownStateBefore } from './session-state.ts';
 import { type Attempt, entryOf, type RunnerDeps, type Step, type StepRun } from './step.ts';
 
 /** The transaction as it was begun. */
@@ -67,6 +67,7 @@ export function sendWhole(
   const message = behindGuard(only, run);
   // Alone: DISCARD ALL cannot run in a transaction, not even in that of a message with several statements.
   const fresh = heard(session.run('DISCARD ALL'));
+  void heard(session.run(lastingSettings));
   const guard = { promised: true, after };
   const begun = heard(session.rows<Begun>(raw(opening(session, run, step, attempt.lockTimeoutMs, guard))));
   return {
@@ -122,6 +123,7 @@ export function beginStatement(step: Step): string {
 export function inspection(session: Session, schema: string, lockTimeoutMs: number): string {
   const marks = session.pooled ? [markFit(raw('NOT l.touched'))] : [markFit(raw('NOT l.touched')), markUse];
   return ownStateBefore(
+    session,
     lockTimeoutMs,
     `l.xid, l.touched, ${join(marks).text} FROM (
   SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid, ${touched(schema).text} AS touched OFFSET 0) AS l`,

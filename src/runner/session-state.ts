@@ -1,5 +1,5 @@
 import type { Directives } from '../migrations/migration.ts';
-import { idleLimit, idleLimitMs } from '../postgres/idle-limit.ts';
+import { idleLimit, idleLimitMs, noIdleSessionLimit } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 
 /**
@@ -10,18 +10,18 @@ import type { Session } from '../postgres/session.ts';
  */
 export async function freshSession(session: Session): Promise<void> {
   if (session.pooled) return;
-  await session.run('DISCARD ALL');
-  await session.run(`${ownSettings('SET')};\n${noticesLostClient}`);
+  // The second is sent behind the first at once: in between the session has the limits of its role and database.
+  await Promise.all([session.run('DISCARD ALL'), session.run(`${ownSettings('SET')};\n${lastingSettings}`)]);
 }
 
 /** What a transaction begins with, before the first statement that somebody else's settings could hinder. */
 export function ownBeginning(session: Session): string {
-  return `${session.pooled ? takeBack : noticesLostClient};\n${ownSettings('SET LOCAL')};\n`;
+  return `${session.pooled ? `${takeBack};\n` : ''}${ownSettings('SET LOCAL')};\n`;
 }
 
 /** Nothing where the session is ours, else what `freshSession` could not set. */
 export function pooledOpening(session: Session): string {
-  return session.pooled ? `${takeBack};\n${ownSettings('SET LOCAL')};\n` : '';
+  return session.pooled ? ownBeginning(session) : '';
 }
 
 /**
@@ -44,10 +44,11 @@ function ownSettings(scope: 'SET' | 'SET LOCAL'): string {
 }
 
 /**
- * A client whose cable is cut is noticed by the server itself within half a minute, while it waits for COPY data too;
- * without these it takes hours. They mean nothing on a Unix socket.
+ * For the session and not for a transaction, with whose ROLLBACK they would go: in the pause before the next try they
+ * are needed as well. A client whose cable is cut is noticed by the server itself within half a minute, while it waits
+ * for COPY data too; without the keepalives, which mean nothing on a Unix socket, it takes hours.
  */
-const noticesLostClient = `SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+export const lastingSettings = `${noIdleSessionLimit}; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
 SET tcp_user_timeout = 15000`;
 
 /**
@@ -91,7 +92,7 @@ ${lastsAsLongAsItTakes('SET LOCAL')}`;
  * The same by a SELECT, which outside of a transaction warns of nothing: it may be sent before it is known whether the
  * file has left its transaction open. `columns` are what it gives.
  */
-export function ownStateBefore(lockTimeoutMs: number, columns: string): string {
+export function ownStateBefore({ pooled }: Session, lockTimeoutMs: number, columns: string): string {
   const settings = [
     ['lock_timeout', String(lockTimeoutMs)],
     ['statement_timeout', '0'],
@@ -99,6 +100,8 @@ export function ownStateBefore(lockTimeoutMs: number, columns: string): string {
     ['standard_conforming_strings', 'on'],
     ['idle_in_transaction_session_timeout', String(idleLimitMs)],
   ].map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`);
+  // It has to hold behind the COMMIT.
+  if (!pooled) settings.push(`pg_catalog.set_config('idle_session_timeout', '0', false)`);
   return `${takeBack}; ${lastsAsLongAsItTakes('SET LOCAL')};\nSELECT ${settings.join(', ')};\nSELECT ${columns}`;
 }
 

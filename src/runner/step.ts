@@ -60,8 +60,11 @@ export interface Attempt {
   readonly lockTimeoutMs: number;
   /** What earlier tries and the pauses between them took, milliseconds. */
   readonly waitedMs: number;
-  /** Told the backend that works on it, before the first statement of the file is sent. */
-  readonly onBackend: (backendPid: number) => void;
+  /**
+   * Told the backend that works on it, before the first statement of the file is sent, and how long that may wait for a
+   * lock (0: for ever) where it is not `lockTimeoutMs`.
+   */
+  readonly onBackend: (backendPid: number, limitMs?: number) => void;
 }
 
 /** A step as results name it. */

@@ -26,11 +26,11 @@ async function runBaseline(invocation: Invocation, [version = '']: readonly stri
   try {
     const { baseline, baselineTargets } = await import('../../runner/repair.ts');
     if (invocation.flags['plan'] === true) {
-      const [{ readLedger }, { compare }] = await Promise.all([
-        import('../../ledger/read.ts'),
+      const [{ readToShow }, { compare }] = await Promise.all([
+        import('../../runner/read-settled.ts'),
         import('../../runner/compare.ts'),
       ]);
-      const targets = baselineTargets(compare(folder, await readLedger(session, settings.ledgerSchema)), version);
+      const targets = baselineTargets(compare(folder, await readToShow(session, settings.ledgerSchema)), version);
       const wouldBaseline = targets.map(({ version: number, name }) => ({ version: number, name }));
       return {
         result: { wouldBaseline },

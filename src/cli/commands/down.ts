@@ -48,11 +48,11 @@ async function runDown(invocation: Invocation): Promise<Outcome> {
       patience: settings.lock,
     };
     if (flags['plan'] === true) {
-      const [{ readLedger }, { scriptOf }] = await Promise.all([
-        import('../../ledger/read.ts'),
+      const [{ readToShow }, { scriptOf }] = await Promise.all([
+        import('../../runner/read-settled.ts'),
         import('../../runner/script.ts'),
       ]);
-      const ledger = await readLedger(session, settings.ledgerSchema);
+      const ledger = await readToShow(session, settings.ledgerSchema);
       const planned = await downSteps(deps, input, ledger);
       const script =
         planned.length === 0

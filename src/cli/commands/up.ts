@@ -71,14 +71,14 @@ async function plan(
   deps: RunnerDeps,
   input: { folder: Folder; settings: Settings; rules: ReturnType<typeof reachOf> },
 ): Promise<Outcome> {
-  const [{ readLedger }, { compare }, { planUp }, { upStep }, { scriptOf }] = await Promise.all([
-    import('../../ledger/read.ts'),
+  const [{ readToShow }, { compare }, { planUp }, { upStep }, { scriptOf }] = await Promise.all([
+    import('../../runner/read-settled.ts'),
     import('../../runner/compare.ts'),
     import('../../runner/plan.ts'),
     import('../../runner/up.ts'),
     import('../../runner/script.ts'),
   ]);
-  const ledger = await readLedger(deps.session, input.settings.ledgerSchema);
+  const ledger = await readToShow(deps.session, input.settings.ledgerSchema);
   const pending = planUp(compare(input.folder, ledger), input.rules);
   const script =
     pending.length === 0

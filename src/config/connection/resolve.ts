@@ -36,6 +36,20 @@ function connectTimeoutMs(reader: ValueReader): number {
 /** NAMEDATALEN of the server, less the byte that ends the name. */
 const longestNameBytes = 63;
 
+/**
+ * Other runs know our sessions by how their name begins, so what is given stands behind that: `pulse-migrate (ci)`. Cut
+ * here, because the server would cut the bracket off.
+ */
+function applicationNameOf(given: string | null): string {
+  const own = 'pulse-migrate';
+  if (given === null) return own;
+  if (given.startsWith(own)) return given;
+  const characters = [...given.slice(0, longestNameBytes)];
+  const named = () => `${own} (${characters.join('')})`;
+  while (Buffer.byteLength(named()) > longestNameBytes) characters.pop();
+  return named();
+}
+
 interface Person {
   readonly user: string;
   readonly database: string;
@@ -102,7 +116,7 @@ export async function resolveConnection(
     database,
     ...tls,
     targetSessionAttrs,
-    applicationName: reader.text('application_name') ?? reader.text('fallback_application_name') ?? 'pulse-migrate',
+    applicationName: applicationNameOf(reader.text('application_name') ?? reader.text('fallback_application_name')),
     options: reader.text('options'),
     connectTimeoutMs: timeout,
     certificateDirectory: home === null ? null : join(home, '.postgresql'),

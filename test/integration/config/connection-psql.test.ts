@@ -46,7 +46,7 @@ async function parametersOf(text: string, env: Readonly<Record<string, string>>)
 }
 
 const question = `SELECT concat_ws('|', current_user, current_database(), coalesce(host(inet_server_addr()), 'socket'), inet_server_port(),
-  CASE WHEN current_setting('application_name') IN ('psql', 'pulse-migrate') THEN '' ELSE current_setting('application_name') END,
+  regexp_replace(current_setting('application_name'), '^(psql|pulse-migrate)$|^pulse-migrate \\((.*)\\)$', '\\2'),
   current_setting('search_path')) AS answer`;
 
 /** What the server sees of us, or null where the string or the server refuses. */

@@ -82,3 +82,36 @@ test('operators planted in a schema of search_path are never taken for those of 
     ).map(([version, action, outcome]) => ({ version, action, outcome, duration_ms: expect.any(Number) })),
   );
 });
+
+test('a search_path with a schema before pg_catalog is refused before anything is asked or written', async ({
+  database,
+  plainRole,
+}) => {
+  const project = await openProject(pairs({ '0001_a': ['CREATE TABLE a (id int);', 'DROP TABLE a;'] }), plainRole);
+  await database.admin(`CREATE TABLE seen (by text);
+    CREATE FUNCTION public.same(text, text) RETURNS bool LANGUAGE plpgsql AS
+      $$BEGIN INSERT INTO public.seen VALUES (current_user); RETURN $1 OPERATOR(pg_catalog.=) $2; END$$;
+    GRANT INSERT ON seen TO PUBLIC;
+    CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = public.same);
+    GRANT CREATE ON DATABASE "${database.name}" TO "${plainRole.name}";
+    ALTER ROLE "${plainRole.name}" IN DATABASE "${database.name}" SET search_path = public, pg_catalog`);
+
+  const runs = [
+    await project.cli(['up', '--backup-done', '--json']),
+    await project.cli(['status', '--json']),
+    await project.cli(['doctor', '--json']),
+  ];
+
+  for (const run of runs) {
+    expect(run.json()).toMatchObject({
+      exitCode: 3,
+      error: {
+        code: 'search-path-refused',
+        message: expect.stringContaining('search_path has public before pg_catalog'),
+        hint: expect.stringContaining('leave pg_catalog out'),
+      },
+    });
+  }
+  expect(await database.admin('SELECT FROM seen')).toEqual([]);
+  expect(await database.admin("SELECT to_regnamespace('pulse_migrate') AS ledger")).toEqual([{ ledger: null }]);
+});

@@ -70,9 +70,10 @@ export function createAuthority(directory: string, name: string): Authority {
 }
 
 /** The key once more, encrypted with a password. */
-export function encryptKey(key: string, password: string): string {
-  const encrypted = `${key}.encrypted`;
-  execFileSync('openssl', ['pkcs8', '-topk8', '-in', key, '-out', encrypted, '-passout', `pass:${password}`], {
+export function encryptKey(key: string, password: string, form: 'PKCS #8' | 'as before PKCS #8' = 'PKCS #8'): string {
+  const encrypted = `${key}.${form === 'PKCS #8' ? '' : 'old-'}encrypted`;
+  const command = form === 'PKCS #8' ? ['pkcs8', '-topk8', '-iter', '1'] : ['ec', '-aes256'];
+  execFileSync('openssl', [...command, '-in', key, '-out', encrypted, '-passout', `pass:${password}`], {
     stdio: 'pipe',
   });
   chmodSync(encrypted, 0o600);

@@ -45,6 +45,7 @@ beforeAll(async () => {
     key: client.key,
     openKey,
     lockedKey: encryptKey(client.key, 'opensesame'),
+    oldLockedKey: encryptKey(client.key, 'opensesame', 'as before PKCS #8'),
     crl: ours.revoke('named'),
     missing: join(directory, 'missing'),
   });
@@ -156,6 +157,19 @@ const cases: readonly Case[] = [
   },
   {
     on: 'named',
+    text: 'user=with_certificate sslmode=require sslcert={cert} sslkey={oldLockedKey}',
+    outcome: 'the private key of the client certificate is encrypted',
+    psql: 'asks',
+  },
+  {
+    on: 'named',
+    text: 'user=with_certificate sslmode=require sslcert={cert} sslkey={oldLockedKey} sslpassword=opensesame',
+    outcome: 'TLS',
+  },
+  { on: 'named', text: 'sslmode=prefer sslcert={cert} sslkey={lockedKey}', outcome: 'plain', psql: 'asks' },
+  { on: 'plain', text: 'sslmode=prefer sslcert={cert} sslkey={lockedKey}', outcome: 'plain' },
+  {
+    on: 'named',
     text: 'user=with_certificate sslmode=require sslcert={cert} sslkey={openKey}',
     outcome: 'the private key',
   },
@@ -177,6 +191,17 @@ describe.each(cases)('on the $on server "$text" in home "$home"', ({ on, text, o
     const kind = answer === null ? 'refused' : answer.split('|')[0];
     expect(kind).toBe(outcome === 'TLS' || outcome === 'plain' ? outcome : 'refused');
   });
+});
+
+// A wrong password passes for a right one once in 256 times, and fails in other words then.
+test('a wrong password for the key of the client certificate is always told as that', async () => {
+  const answers = new Set<string>();
+  const text = 'user=with_certificate sslmode=require sslcert={cert} sslkey={lockedKey}';
+  for (let tried = 0; tried < 600; tried += 1)
+    answers.add(await ours(stringFor('named', `${text} sslpassword=wrong${tried}`), 'empty'));
+  expect([...answers]).toEqual([
+    'the private key of the client certificate is encrypted, and its password is missing or wrong (sslmode=require)',
+  ]);
 });
 
 test.each([

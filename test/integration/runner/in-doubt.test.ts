@@ -390,6 +390,39 @@ test.for(doneUnmarked)(
   },
 );
 
+test.for([
+  ['ADD', 'p1', ['p1', 'P 2']],
+  ['DROP', 'p1, "P 2"', ['p1']],
+] as const)(
+  'an ALTER SUBSCRIPTION … %s PUBLICATION that was done but not marked as done is not repeated',
+  async ([verb, first, left], { database, other }) => {
+    const slot = database.name;
+    const up = `ALTER SUBSCRIPTION s ${verb} PUBLICATION "P 2"${verb === 'ADD' ? ' WITH (copy_data = false)' : ''}`;
+    const project = await openProject(files(`${up};\nINSERT INTO missing VALUES (1);`), database);
+    await project.done(['up', '--to', '1']);
+    await other.admin('CREATE TABLE t (id int, n int); CREATE PUBLICATION p1 FOR TABLE t; CREATE PUBLICATION "P 2"');
+    await other.admin(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
+    await database.admin(
+      `CREATE SUBSCRIPTION s CONNECTION '${other.url}' PUBLICATION ${first} WITH (create_slot = false, slot_name = '${slot}')`,
+    );
+    try {
+      expect((await project.cli(['up', '--yes'])).exitCode).toBe(6);
+      await database.admin(`DELETE FROM pulse_migrate.journal WHERE state = 'finished'; CREATE TABLE missing (id int)`);
+      const run = await project.done(['up', '--yes']);
+
+      expect(run.stderr).toContain('statement 1 of 2: subscription s shows that an earlier run had done it already');
+      const names = await database.admin('SELECT to_json(subpublications) AS names FROM pg_subscription');
+      expect(names).toEqual([{ names: left }]);
+    } finally {
+      await database.admin('ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE)');
+      await database.admin('DROP SUBSCRIPTION s');
+      await until('the slot is free', () =>
+        other.admin(`SELECT pg_drop_replication_slot('${slot}')`).catch(() => null),
+      );
+    }
+  },
+);
+
 test('a statement edited after it was begun is not taken for done, and what its old text may have left is named', async ({
   database,
 }) => {

@@ -32,6 +32,8 @@ test('a migration behind a long reader gives up within its budget, names who is 
   expect(run.stderr).toContain(`in the way: pid ${reader.backendPid}, nightly-report`);
   expect(run.stderr).toContain(`psql -c 'SELECT pg_terminate_backend(${reader.backendPid})'`);
   expect(run.stderr).toContain('idle in transaction');
+  for (const attempt of [2, 3])
+    expect(run.stderr).toContain(`try ${attempt} of 4: pid ${reader.backendPid}, nightly-report`);
   expect(run.stderr).toContain('rolled back: nothing of migrations/0001_widen.up.sql remains');
   expect(await database.admin('SELECT FROM pulse_migrate.ledger')).toEqual([]);
 });
@@ -148,7 +150,7 @@ test('a run whose session the server is told to end between two tries stops, say
     const [row] = await database.admin<{ ended: boolean }>(
       `SELECT pg_terminate_backend(pid, 5000) AS ended FROM pg_stat_activity
        WHERE datname = current_database() AND application_name = 'pulse-migrate' AND state = 'idle'
-         AND query LIKE '%lease%' AND pid IN (SELECT backend_pid FROM pulse_migrate.lease)`,
+         AND query LIKE '%expires_at%' AND query NOT LIKE '%taken_at%' AND pid IN (SELECT backend_pid FROM pulse_migrate.lease)`,
     );
     return row?.ended;
   });
@@ -164,6 +166,85 @@ test('a run whose session the server is told to end between two tries stops, say
     },
   });
   expect(await database.admin('SELECT FROM pulse_migrate.ledger')).toEqual([]);
+});
+
+/** Backends of the tool that wait for a lock, with a second session of its own that looks on. */
+function waiting(database: TestDatabase): Promise<true> {
+  return until('it waits for a lock and is looked at', async () => {
+    const rows = await database.admin<{ event: string | null; query: string }>(
+      `SELECT wait_event_type AS event, query FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name LIKE 'pulse-migrate%'`,
+    );
+    return rows.some(({ event }) => event === 'Lock') && rows.some(({ query }) => query.includes('pg_blocking_pids'));
+  });
+}
+
+const longFirst = [
+  ['with a limit of its own', '-- pulse: lock-timeout 10min\nALTER TABLE orders ADD COLUMN note text;'],
+  ['that sets the limit itself', "SET LOCAL lock_timeout = '10min';\nALTER TABLE orders ADD COLUMN note text;"],
+  [
+    'that builds an index CONCURRENTLY',
+    '-- pulse: no-transaction\nCREATE INDEX CONCURRENTLY orders_idx ON orders (id);',
+  ],
+] as const;
+
+test.for(longFirst)(
+  'a signal during the first and long wait of a file %s names who was in the way',
+  async ([, up], { database, start }) => {
+    await using reader = await openReader(database);
+    await reader.run('INSERT INTO orders VALUES (1)');
+    // A role or database may have it so; a pattern with a backslash means something else then.
+    await database.admin(`ALTER DATABASE "${database.name}" SET standard_conforming_strings = off`);
+    const project = await openProject(pairs({ '0001_widen': [up, 'SELECT 1;'] }), database);
+    const running = start(project, ['up']);
+    await waiting(database);
+
+    running.kill('SIGINT');
+    const run = await running.ended;
+
+    expect(run.exitCode).toBe(130);
+    expect(run.stderr).toContain(`in the way: pid ${reader.backendPid}, nightly-report`);
+    expect(run.stderr).toContain(': INSERT INTO orders VALUES (1)');
+  },
+);
+
+test('a first and long try that fails names who was in the way, and so does one that its own time limit ends', async ({
+  database,
+}) => {
+  await using reader = await openReader(database);
+  const alter = 'ALTER TABLE orders ADD COLUMN note text;';
+  const project = await openProject(
+    pairs({ '0001_widen': [`-- pulse: lock-timeout 300ms\n${alter}`, 'SELECT 1;'] }),
+    database,
+  );
+
+  const first = await project.cli(['up', '--lock-retries', '1']);
+  await project.write({
+    '0001_widen.up.sql': `-- pulse: lock-timeout 10min\n-- pulse: statement-timeout 400ms\n${alter}`,
+  });
+  const second = await project.cli(['up']);
+
+  expect(first.stderr).toContain(`try 1 of 2: pid ${reader.backendPid}, nightly-report`);
+  expect(second.stderr).toContain('canceling statement due to statement timeout');
+  expect(second.stderr).toContain(`in the way: pid ${reader.backendPid}, nightly-report`);
+});
+
+test('whoever was in the way and is not any more is not named', async ({ database, start }) => {
+  await using reader = await openReader(database);
+  const project = await openProject(
+    pairs({ '0001_widen': ['-- pulse: lock-timeout 10min\nLOCK TABLE orders; SELECT pg_sleep(60);', 'SELECT 1;'] }),
+    database,
+  );
+  const running = start(project, ['up']);
+  await waiting(database);
+  await reader.run('COMMIT');
+  await reader.rows(raw('SELECT pg_sleep(3)'));
+
+  running.kill('SIGINT');
+  const run = await running.ended;
+
+  expect(run.exitCode).toBe(130);
+  expect(run.stderr).not.toContain('in the way');
 });
 
 test('a signal during the wait for a lock ends the run and names who was in the way', async ({ database, start }) => {

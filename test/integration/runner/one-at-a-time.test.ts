@@ -47,6 +47,18 @@ test('ten programs at once on an empty database apply each migration once, and a
   await expectOnce(database);
 });
 
+test('eight runs at once where transactions are serializable by default apply each migration once, and all end with 0', async ({
+  database,
+}) => {
+  await database.admin(`ALTER DATABASE ${database.name} SET default_transaction_isolation = 'serializable'`);
+  const project = await openProject(files, database);
+
+  const runs = await Promise.all(Array.from({ length: 8 }, () => project.cli(['up', '--json', '--yes'])));
+
+  expect(runs.map(({ exitCode, stdout }) => [exitCode, exitCode === 0 ? '' : stdout])).toEqual(Array(8).fill([0, '']));
+  await expectOnce(database);
+});
+
 const sleeper = pairs({
   '0001_a': table('a'),
   '0002_sleeps': ['-- pulse: no-transaction\nSELECT pg_sleep(30);\n', 'SELECT 1;'],
@@ -102,6 +114,64 @@ test('what another run is undoing statement by statement is told as running, and
     result: { reverted: [], applied: [], pending: [{ version: '0002' }] },
   });
   expect(await database.admin("SELECT to_regclass('b') AS b")).toEqual([{ b: null }]);
+});
+
+test('what another run is applying statement by statement is not told as stopped by a plan, and a baseline waits for it', async ({
+  database,
+}) => {
+  const slowUp = '-- pulse: no-transaction\nCREATE TABLE b (id int);\nSELECT pg_sleep(4);\n';
+  const project = await openProject(
+    pairs({ '0001_a': table('a'), '0002_b': [slowUp, 'DROP TABLE b;'], '0003_c': table('c') }),
+    database,
+  );
+  const holder = project.cli(['up', '--to', '2', '--json']);
+  const pid = await sleeping(database);
+
+  const plans = [
+    await project.cli(['up', '--plan']),
+    await project.cli(['down', '--plan']),
+    await project.cli(['baseline', '3', '--plan']),
+  ];
+  const recorded = await project.cli(['baseline', '3', '--json']);
+
+  for (const { exitCode, stderr } of plans) {
+    expect([exitCode, stderr]).toEqual([
+      4,
+      expect.stringContaining(`another run is at work: pid ${pid}, pulse-migrate`),
+    ]);
+    expect(stderr).not.toMatch(/stopped|forget/);
+  }
+  expect((await holder).exitCode).toBe(0);
+  expect(recorded.json()).toMatchObject({ exitCode: 0, result: { baselined: [{ version: '0003' }] } });
+});
+
+test('an unfinished run that another one finishes while a repair waits is not forgotten', async ({ database }) => {
+  const slowUp = '-- pulse: no-transaction\nCREATE TABLE b (id int);\nSELECT pg_sleep(3);\n';
+  const project = await openProject(pairs({ '0001_a': table('a'), '0002_b': [slowUp, 'DROP TABLE b;'] }), database);
+  const holder = project.cli(['up', '--json']);
+  await sleeping(database);
+
+  const run = await project.cli(['repair', '--forget', '0002', '--json']);
+
+  expect((await holder).exitCode).toBe(0);
+  expect(run.json()).toMatchObject({ exitCode: 2, error: { code: 'not-possible' } });
+  expect(run.json().error?.message).toContain('another run has finished 0002_b');
+  expect((await project.done(['status', '--json'])).json().result).toMatchObject({ applied: 2, disagreements: 0 });
+});
+
+test('a correction of one migration goes on to tell of another that stopped part of the way', async ({ database }) => {
+  const down = '-- pulse: no-transaction\nDROP TABLE b;\nSELECT 1/0;\n';
+  const project = await openProject(pairs({ '0001_a': table('a'), '0002_b': [table('b')[0], down] }), database);
+  await project.done(['up', '--yes']);
+  await project.cli(['down', '--i-know', '--yes']);
+  await project.write({ '0001_a.up.sql': 'CREATE TABLE a (id bigint);\n' });
+
+  const run = await project.cli(['repair', '--accept', '0001', '--json']);
+
+  expect(run.json().result).toMatchObject({
+    accepted: ['0001'],
+    disagreements: [{ version: '0002', state: 'unfinished' }],
+  });
 });
 
 test('a lease whose row somebody has deleted is told at once, with the statement that puts it back', async ({

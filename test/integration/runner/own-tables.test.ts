@@ -6,6 +6,9 @@ import { stateOf } from '../../support/untouched.ts';
 const swallow = `CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 CREATE TRIGGER swallow BEFORE INSERT ON pulse_migrate.ledger FOR EACH ROW EXECUTE FUNCTION public.swallow();`;
 
+const toothless = `CREATE OR REPLACE FUNCTION pulse_migrate.refuse_change() RETURNS trigger LANGUAGE plpgsql
+AS $$ BEGIN RETURN NEW; END $$;`;
+
 const hands: readonly (readonly [what: string, up: string])[] = [
   ['drops their schema', 'DROP SCHEMA pulse_migrate CASCADE;'],
   ['renames their schema', 'ALTER SCHEMA pulse_migrate RENAME TO elsewhere;'],
@@ -18,6 +21,16 @@ const hands: readonly (readonly [what: string, up: string])[] = [
   ['gives the ledger an index', 'CREATE UNIQUE INDEX one_each ON pulse_migrate.ledger (number, action);'],
   ['deletes the lease', 'DELETE FROM pulse_migrate.lease;'],
   ['deletes the row of the guard', 'DELETE FROM pulse_migrate.guard;'],
+  [
+    'drops the trigger that keeps the ledger append-only',
+    'DROP TRIGGER ledger_is_append_only ON pulse_migrate.ledger;',
+  ],
+  ['drops the function of that trigger', 'DROP FUNCTION pulse_migrate.refuse_change() CASCADE;'],
+  ['replaces the function of that trigger', toothless],
+  ['replaces it in a part of its transaction', `BEGIN ${toothless} EXCEPTION WHEN division_by_zero THEN NULL; END;`],
+  ['lets that function search elsewhere', 'ALTER FUNCTION pulse_migrate.refuse_change() SET search_path = public;'],
+  ['alters the sequence of the ledger', 'ALTER SEQUENCE pulse_migrate.ledger_id_seq INCREMENT BY 2;'],
+  ['sets the sequence of the journal', "PERFORM setval('pulse_migrate.journal_id_seq', 1000);"],
 ];
 
 for (const [mode, directive] of [
@@ -83,8 +96,37 @@ test('a ledger that somebody taught to swallow rows makes a migration fail, whic
   await project.done(['up', '--backup-done']);
 });
 
+test.for([
+  ['in one transaction', ''],
+  ['without one', '-- pulse: no-transaction\n'],
+] as const)(
+  'a file that, %s, sets the sequence of the ledger back is refused, and what it broke for good is told with its cure',
+  async ([, directive], { database }) => {
+    const project = await openProject(pairs({ '0001_a': table('a') }), database);
+    await project.done(['up']);
+    const up =
+      "SELECT setval('pulse_migrate.ledger_id_seq', 1, false), setval('pulse_migrate.journal_id_seq', 1, false);";
+    await project.write(pairs({ '0002_b': [directive + up, 'SELECT 1;'] }));
+
+    const refused = (await project.cli(['up', '--json', '--backup-done'])).json();
+    await database.admin(up);
+    await project.write(pairs({ '0002_b': [`${directive}CREATE TABLE b ();`, 'SELECT 1;'] }));
+    const next = (await project.cli(['up', '--json', '--backup-done'])).json();
+
+    expect(refused).toMatchObject({ exitCode: 5, error: { code: 'migration-failed' } });
+    expect(refused.error?.message).toContain('in schema pulse_migrate, which no migration may');
+    expect(next.error?.message).toBe(
+      'the sequence of pulse_migrate.ledger was set back: it gives numbers that are taken',
+    );
+    await database.admin(/SELECT [^;]*/.exec(next.error?.hint ?? '')?.[0] ?? '');
+    await project.done(['up', '--backup-done']);
+    expect(await database.admin("SELECT version FROM pulse_migrate.applied WHERE version = '0002'")).toHaveLength(1);
+  },
+);
+
 test('reading and granting on the record, and an ANALYZE of everything, are nobody’s harm', async ({ database }) => {
   const up = `GRANT USAGE ON SCHEMA pulse_migrate TO pg_monitor; GRANT SELECT ON ALL TABLES IN SCHEMA pulse_migrate TO pg_monitor;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pulse_migrate TO pg_monitor; GRANT USAGE ON ALL SEQUENCES IN SCHEMA pulse_migrate TO pg_monitor;
 CREATE VIEW done AS SELECT version FROM pulse_migrate.applied; ANALYZE;`;
   const project = await openProject(pairs({ '0001_a': [up, 'DROP VIEW done;'] }), database);
 

@@ -189,6 +189,25 @@ DO $$ BEGIN PERFORM set_config('role', 'pg_monitor', false); END $$;\n`;
     expect(await database.admin('SELECT FROM pg_index WHERE NOT indisvalid')).toEqual([]);
   });
 
+  test('a file that another run is working on is told as running, also by a session with the same server process', async ({
+    database,
+  }) => {
+    const url = await startPgbouncer(database.url, 'transaction', 1);
+    const up = '-- pulse: no-transaction\nCREATE TABLE a (id int);\nSELECT 1/0;\n';
+    const project = await openProject(pairs({ '0001_a': [up, 'DROP TABLE a;'] }), { url });
+    await project.cli(['up']);
+    const stopped = await project.done(['status']);
+    // What a run leaves that waits between two statements: any of its pool's processes may be asked by others then.
+    const other = await openSession(url);
+    await other.run(`UPDATE pulse_migrate.lease SET token = gen_random_uuid(), pooled = true,
+  backend_pid = pg_backend_pid(), expires_at = now() + interval '1 hour'`);
+
+    const running = await project.done(['status']);
+
+    expect(stopped.stdout).toContain('stopped up 1/2');
+    expect(running.stdout).toContain('running up 1/2');
+  });
+
   test('a lease whose holder vanished behind the pooler is taken over when it runs out', async ({ database }) => {
     const url = await startPgbouncer(database.url, 'transaction');
     const project = await openProject(files, { url });

@@ -29,10 +29,11 @@ async function runBehindWriter(database: TestDatabase, statement: string, writes
   await writer.run(`BEGIN; ${writes}`);
   const running = project.cli(['up', '--yes', '--json', '--lock-retries', '100']);
   await until('a try has failed and left something half done', async () => {
+    if ((await halfDone(database)).length === 0) return false;
     const active = await database.admin(
       `SELECT FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND query LIKE '/* pulse-migrate%'`,
     );
-    return active.length === 0 && (await halfDone(database)).length > 0;
+    return active.length === 0;
   });
   await writer.run('COMMIT');
   return running;

@@ -50,6 +50,16 @@ const statements: ReadonlyArray<readonly [sql: string, read: BareStatement]> = [
     { kind: 'create-object', object: 'subscription', name: 's' },
   ],
   ['DROP SUBSCRIPTION IF EXISTS s', { kind: 'drop-object', object: 'subscription', name: 's' }],
+  [
+    'ALTER SUBSCRIPTION S add publication a, "B" WITH (refresh)',
+    { kind: 'add-publications', subscription: 's', publications: ['a', 'B'] },
+  ],
+  [
+    'ALTER SUBSCRIPTION "add" DROP PUBLICATION a',
+    { kind: 'drop-publications', subscription: 'add', publications: ['a'] },
+  ],
+  ['ALTER SUBSCRIPTION s SET PUBLICATION a', other],
+  ['ALTER SUBSCRIPTION s REFRESH PUBLICATION', other],
   [`COMMIT PREPARED 'it''s'`, { kind: 'drop-object', object: 'prepared transaction', name: `it's` }],
   [`ROLLBACK PREPARED 'x'`, { kind: 'drop-object', object: 'prepared transaction', name: 'x' }],
   ['VACUUM ANALYZE t', other],

@@ -45,7 +45,7 @@ describe('a connection string is understood as libpq understands it', () => {
     ['postgresql://h/d?ssl=true', { sslmode: 'require' }],
     ['postgresql://h/d?', servers('h:5432')],
     ['postgresql://h/d/e', { database: 'd/e' }],
-    ['postgresql://h/d?application_name=a+b%20c', { applicationName: 'a+b c' }],
+    ['postgresql://h/d?application_name=a+b%20c', { applicationName: 'pulse-migrate (a+b c)' }],
     ['postgresql://h/d?options=-c%20search_path%3Dx', { options: '-c search_path=x' }],
     ['  postgresql://h/d\n', { database: 'd' }],
     ['host=h port=7 user=u dbname=d', { servers: 'h:7', user: 'u', database: 'd' }],
@@ -60,7 +60,9 @@ describe('a connection string is understood as libpq understands it', () => {
       'host=h',
       { connectTimeoutMs: 12_000, sslmode: 'prefer', applicationName: 'pulse-migrate', targetSessionAttrs: 'any' },
     ],
-    ['host=h fallback_application_name=f', { applicationName: 'f' }],
+    ['host=h fallback_application_name=f', { applicationName: 'pulse-migrate (f)' }],
+    ['host=h application_name=pulse-migrate-7', { applicationName: 'pulse-migrate-7' }],
+    [`host=h application_name=${'é'.repeat(60)}`, { applicationName: `pulse-migrate (${'é'.repeat(23)})` }],
     ['host=h sslrootcert=system', { sslmode: 'verify-full', sslrootcert: 'system' }],
     [
       "host=h channel_binding=prefer gssencmode=disable requirepeer='' keepalives=1 load_balance_hosts=disable",
@@ -178,7 +180,7 @@ describe('what the string leaves out comes from elsewhere', () => {
       servers: 'service:6',
       user: 'v',
       database: 'e',
-      applicationName: 'n',
+      applicationName: 'pulse-migrate (n)',
     });
   });
 

@@ -1,0 +1,12 @@
+import type { Session } from '../postgres/session.ts';
+import type { LedgerState } from './ledger.ts';
+import { readLedger } from './read.ts';
+
+/**
+ * Reads what is applied under the lease of the run that asks: nobody else is at work then, so nothing of it is running.
+ * Throws as `readLedger` does.
+ */
+export async function readUnderLease(session: Session, schema: string): Promise<LedgerState> {
+  const ledger = await readLedger(session, schema);
+  return { ...ledger, unfinished: ledger.unfinished.map((half) => ({ ...half, running: false })) };
+}

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { progressSink } from '../../../src/cli/progress.ts';
+import type { ProgressEvent } from '../../../src/events.ts';
+
+const started: ProgressEvent = {
+  type: 'migration-started',
+  version: '0001',
+  name: 'a',
+  direction: 'up',
+  index: 0,
+  total: 1,
+};
+const time = { waitedMs: 0, limitMs: 60_000 };
+const lease: ProgressEvent = { type: 'lease-waiting', holder: 'anna', ...time };
+const lost: ProgressEvent = { type: 'reconnecting', reason: 'refused', ...time };
+const lock: ProgressEvent = {
+  type: 'lock-waiting',
+  version: '0001',
+  attempt: 1,
+  attempts: 4,
+  pauseMs: 100,
+  blockers: ['pid 812, psql'],
+};
+
+test('without a terminal a wait is told at once when it begins, not again and again, and each failed try for a lock', () => {
+  const lines: string[] = [];
+  let now = 0;
+  const stream = { isTerminal: false, terminal: null, columns: 80, write: (text: string) => void lines.push(text) };
+  const sink = progressSink(
+    { env: {}, stdout: stream, stderr: stream, now: () => new Date(now) },
+    { json: false, quiet: false, verbose: false, noColour: true },
+  );
+
+  for (const event of [started, started, lease, lease, lost, lost, lease, started, lock, { ...lock, attempt: 2 }]) {
+    sink.emit(event);
+    now += 100;
+  }
+  now += 5000;
+  sink.emit(lease);
+
+  expect(lines.map((line) => line.slice(0, 22))).toEqual([
+    'applying 0001_a (1 of ',
+    'waiting for another ru',
+    'connection lost, conne',
+    'waiting for another ru',
+    '0001 did not get a loc',
+    '0001 did not get a loc',
+    'waiting for another ru',
+  ]);
+});
