@@ -61,7 +61,7 @@ export async function examine(invocation: Invocation, examined: Examined): Promi
         standings.flatMap(({ applied, migration }) => (applied === null && migration !== null ? [migration] : [])),
       disagreements: standings.flatMap(({ version, name, state, migration, unfinished }): Disagreement[] => {
         const file = migration?.up.path ?? null;
-        if (unfinished?.running === true) return [];
+        if (unfinished !== null && ledger.running) return [];
         if (unfinished !== null)
           return [{ version, name, state: 'unfinished', file, finish: finishing(unfinished.direction) }];
         return state === 'applied' || state === 'pending' ? [] : [{ version, name, state, file, finish: null }];

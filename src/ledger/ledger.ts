@@ -36,8 +36,6 @@ export interface UnfinishedMigration {
    */
   readonly begun: { readonly checksum: string; readonly xid: string } | null;
   readonly statements: number;
-  /** Another run is at work now: this file may be the one it is working on, and not have stopped at all. */
-  readonly running: boolean;
 }
 
 /** The state a plan is made from. */
@@ -45,6 +43,8 @@ export interface LedgerState {
   readonly schema: string;
   /** 0 when the database has no ledger yet. */
   readonly layout: number;
+  /** Another run is at work: what is unfinished may be what it is working on, and not have stopped at all. */
+  readonly running: boolean;
   /** In the order they were applied. */
   readonly applied: readonly AppliedMigration[];
   readonly unfinished: readonly UnfinishedMigration[];

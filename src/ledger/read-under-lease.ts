@@ -7,6 +7,5 @@ import { readLedger } from './read.ts';
  * Throws as `readLedger` does.
  */
 export async function readUnderLease(session: Session, schema: string): Promise<LedgerState> {
-  const ledger = await readLedger(session, schema);
-  return { ...ledger, unfinished: ledger.unfinished.map((half) => ({ ...half, running: false })) };
+  return { ...(await readLedger(session, schema)), running: false };
 }

@@ -9,6 +9,7 @@ import type { Actor, AppliedMigration, LedgerRow, LedgerState, UnfinishedMigrati
 
 interface StateRow {
   readonly layout: number;
+  readonly running: boolean;
   readonly applied: readonly AppliedRow[] | null;
   readonly unfinished: readonly UnfinishedRow[] | null;
 }
@@ -38,13 +39,13 @@ interface UnfinishedRow {
   readonly finished: readonly string[] | null;
   readonly begun: UnfinishedMigration['begun'];
   readonly statements: number;
-  readonly running: boolean;
 }
 
 /** Everything a plan needs, in one query, without the SQL texts. */
 function stateQuery(schema: string): Sql {
   return sql`SELECT
   (SELECT pg_catalog.max(version) FROM ${ident(schema, 'layout')}) AS layout,
+  EXISTS (SELECT FROM ${ident(schema, 'lease')} AS l WHERE NOT ${holderIsGone}) AS running,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'id', a.id, 'run_id', a.run_id, 'version', a.version, 'number', a.number::pg_catalog.text, 'name', a.name, 'action', a.action,
       'up_checksum', a.up_checksum, 'down_checksum', a.down_checksum, 'in_transaction', a.in_transaction,
@@ -52,8 +53,7 @@ function stateQuery(schema: string): Sql {
    FROM ${ident(schema, 'applied')} AS a) AS applied,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'entry', u.entry, 'version', k.version, 'number', u.number::pg_catalog.text, 'name', k.name, 'direction', u.direction,
-      'finished', u.finished, 'begun', u.begun, 'statements', u.statements, 'running', EXISTS (
-        SELECT FROM ${ident(schema, 'lease')} AS l WHERE NOT ${holderIsGone})) ORDER BY u.number)
+      'finished', u.finished, 'begun', u.begun, 'statements', u.statements) ORDER BY u.number)
    FROM (
      SELECT j.entry, pg_catalog.min(j.number) AS number, pg_catalog.min(j.direction) AS direction,
             pg_catalog.json_agg(j.checksum ORDER BY j.statement) FILTER (WHERE j.state = 'finished') AS finished,
@@ -80,7 +80,8 @@ function stateQuery(schema: string): Sql {
 export async function readLedger(session: Session, schema: string): Promise<LedgerState> {
   let row = await queryState(session, schema);
   if (row === null) {
-    if (!(await layoutIsThere(session, schema))) return { schema, layout: 0, applied: [], unfinished: [] };
+    if (!(await layoutIsThere(session, schema)))
+      return { schema, layout: 0, running: false, applied: [], unfinished: [] };
     // Another run may have installed it between the two questions.
     row = await queryState(session, schema);
   }
@@ -94,6 +95,7 @@ export async function readLedger(session: Session, schema: string): Promise<Ledg
   return {
     schema,
     layout,
+    running: row.running,
     applied: (row.applied ?? []).map(appliedMigration),
     unfinished: (row.unfinished ?? []).map(unfinishedMigration),
   };
@@ -180,7 +182,6 @@ function unfinishedMigration(row: UnfinishedRow): UnfinishedMigration {
     finished: row.finished ?? [],
     begun: row.begun,
     statements: row.statements,
-    running: row.running,
   };
 }
 

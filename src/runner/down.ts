@@ -7,7 +7,7 @@ import { compare, type Standing } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { type ConfirmedStep, withoutLost } from './lost-steps.ts';
 import { nameOf, planDown, type Reach } from './plan.ts';
-import { readSettled } from './read-settled.ts';
+import { planSettled } from './read-settled.ts';
 import { type HeldRun, runSteps, toldBy, withLease } from './run.ts';
 import type { Done, NamedStep, RunnerDeps, Step } from './step.ts';
 
@@ -37,8 +37,8 @@ export interface DownResult {
  * @throws {PulseError} `irreversible`, `not-possible` when no down SQL is known, and whatever `confirm` refuses with.
  */
 export async function down(deps: RunnerDeps, input: DownInput): Promise<DownResult> {
-  const before = await readSettled(deps, input);
-  const foreseen = await downSteps(deps, input, before);
+  const plan = (ledger: LedgerState) => downSteps(deps, input, ledger);
+  const { before, planned: foreseen } = await planSettled(deps, input, plan);
   if (foreseen.length === 0) return { reverted: [], applied: before.applied.length };
   const details = await input.confirm(foreseen, before);
   return withLease(

@@ -11,12 +11,34 @@ import type { RunnerDeps } from './step.ts';
  * part of the way; what there is to plan from is seen when that run is over, so it is waited for.
  * @throws {PulseError} what reading the ledger throws, and `lock-not-obtained` with the holder's name.
  */
-export async function readSettled(
-  deps: RunnerDeps,
-  { schema, lockWaitMs }: { readonly schema: string; readonly lockWaitMs: number },
-): Promise<LedgerState> {
+export async function readSettled(deps: RunnerDeps, { schema, lockWaitMs }: Where): Promise<LedgerState> {
   const ledger = await readLedger(deps.session, schema);
-  if (!isBeingWorkedOn(ledger)) return ledger;
+  return isBeingWorkedOn(ledger) ? readAfterwards(deps, { schema, lockWaitMs }) : ledger;
+}
+
+/**
+ * Reads the ledger, and plans from it. When there is nothing to do while another run is at work, that may change with
+ * what it does: then it is waited for, too.
+ * @throws {PulseError} what `readSettled` and the plan throw.
+ */
+export async function planSettled<Planned>(
+  deps: RunnerDeps,
+  where: Where,
+  plan: (ledger: LedgerState) => Promise<readonly Planned[]> | readonly Planned[],
+): Promise<{ readonly before: LedgerState; readonly planned: readonly Planned[] }> {
+  const first = await readSettled(deps, where);
+  const planned = await plan(first);
+  if (planned.length > 0 || !first.running) return { before: first, planned };
+  const before = await readAfterwards(deps, where);
+  return { before, planned: await plan(before) };
+}
+
+interface Where {
+  readonly schema: string;
+  readonly lockWaitMs: number;
+}
+
+function readAfterwards(deps: RunnerDeps, { schema, lockWaitMs }: Where): Promise<LedgerState> {
   return withLease(deps, { schema, waitMs: lockWaitMs }, (held) => Promise.resolve(held.ledger));
 }
 
@@ -32,6 +54,6 @@ export async function readToShow(session: Session, schema: string): Promise<Ledg
   });
 }
 
-function isBeingWorkedOn({ unfinished }: LedgerState): boolean {
-  return unfinished.some(({ running }) => running);
+function isBeingWorkedOn({ running, unfinished }: LedgerState): boolean {
+  return running && unfinished.length > 0;
 }

@@ -225,7 +225,9 @@ async function record(held: HeldRun, entries: readonly Entry[]): Promise<void> {
 
 function disagreementsOf(folder: Folder | null, ledger: LedgerState): RepairResult['disagreements'] {
   return compare(folder, ledger)
-    .filter(({ state, unfinished }) => !['applied', 'pending'].includes(state) || unfinished?.running === false)
+    .filter(
+      ({ state, unfinished }) => !['applied', 'pending'].includes(state) || (unfinished !== null && !ledger.running),
+    )
     .map(({ version, name, state, migration, applied, unfinished }) => {
       // Without a file and without a row that keeps its SQL it cannot be finished: first the file has to come back.
       const canGoOn = unfinished !== null && (migration !== null || applied !== null);

@@ -45,7 +45,7 @@ export function status(folder: Folder | null, ledger: LedgerState): StatusResult
               direction: unfinished.direction,
               done: unfinished.finished.length,
               of: unfinished.statements,
-              running: unfinished.running,
+              running: ledger.running,
             },
     }),
   );
@@ -55,7 +55,8 @@ export function status(folder: Folder | null, ledger: LedgerState): StatusResult
     applied: migrations.filter((row) => row.appliedAt !== null).length,
     pending: count('pending', 'out-of-order'),
     disagreements: migrations.filter(
-      ({ state, unfinished }) => !['applied', 'pending'].includes(state) || unfinished?.running === false,
+      ({ state, unfinished }) =>
+        !['applied', 'pending'].includes(state) || (unfinished !== null && !unfinished.running),
     ).length,
   };
 }

@@ -5,7 +5,7 @@ import { compare } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { type ConfirmedStep, withoutLost } from './lost-steps.ts';
 import { planUp, type UpRules } from './plan.ts';
-import { readSettled } from './read-settled.ts';
+import { planSettled } from './read-settled.ts';
 import { type HeldRun, runSteps, type Told, toldBy, withLease } from './run.ts';
 import type { Done, NamedStep, RunnerDeps, Step } from './step.ts';
 
@@ -34,8 +34,8 @@ export interface UpResult {
  * @throws {PulseError} with an `UpResult` as its `result` once migrations have begun to run.
  */
 export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
-  const before = await readSettled(deps, input);
-  const pending = planUp(compare(input.folder, before), input.rules);
+  const plan = (ledger: LedgerState) => planUp(compare(input.folder, ledger), input.rules);
+  const { before, planned: pending } = await planSettled(deps, input, plan);
   if (pending.length === 0) return resultOf(input, before, { done: [], unknown: [], lost: [] });
   const details = await input.prepare(pending, before);
   return withLease(

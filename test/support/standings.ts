@@ -26,7 +26,7 @@ function pair(version: string, text = `SELECT ${Number(version)};`): Migration {
 
 /** A ledger in which these versions are applied, in this order, each as `folderOf` writes it. */
 export function ledgerOf(versions: readonly string[], unfinished: LedgerState['unfinished'] = []): LedgerState {
-  return { schema: 'pulse_migrate', layout: 1, applied: versions.map(applied), unfinished };
+  return { schema: 'pulse_migrate', layout: 1, running: false, applied: versions.map(applied), unfinished };
 }
 
 function applied(version: string, index: number): AppliedMigration {

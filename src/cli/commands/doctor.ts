@@ -76,5 +76,5 @@ function renderDoctor(checks: readonly CheckResult[], style: Style, quiet: boole
 }
 
 function emptyLedger(schema: string): LedgerState {
-  return { schema, layout: 0, applied: [], unfinished: [] };
+  return { schema, layout: 0, running: false, applied: [], unfinished: [] };
 }

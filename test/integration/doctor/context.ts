@@ -9,7 +9,7 @@ export function contextOf(session: Session, more: Partial<CheckContext> = {}): C
   return {
     session,
     folder: null,
-    ledger: { schema: 'pulse_migrate', layout: 0, applied: [], unfinished: [] },
+    ledger: { schema: 'pulse_migrate', layout: 0, running: false, applied: [], unfinished: [] },
     pending: [],
     disagreements: [],
     ledgerSchema: 'pulse_migrate',

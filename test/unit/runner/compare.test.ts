@@ -51,7 +51,6 @@ test('what stopped part of the way and has neither a file nor a row of its own i
     finished: ['one'],
     begun: null,
     statements: 3,
-    running: false,
   };
 
   const found = compare(folderOf(['1', '3']), ledgerOf(['1'], [half]));

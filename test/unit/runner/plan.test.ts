@@ -13,7 +13,6 @@ const unfinished = (direction: 'up' | 'down', number: bigint) => ({
   finished: ['one'],
   begun: null,
   statements: 3,
-  running: false,
 });
 
 const ups: readonly (readonly [

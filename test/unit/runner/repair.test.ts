@@ -13,7 +13,6 @@ const half = {
   finished: ['one'],
   begun: null,
   statements: 3,
-  running: false,
 };
 const three = folderOf(['1', '2', '3']);
 
