@@ -116,7 +116,7 @@ export async function failOver(template: PrivateServer, scene: Scene, failover: 
   const { run, survivor, died } = await runWithFailover(pair, failover);
   const goal = scene.states.length - 1;
   // A run that was over before the failover has nothing to answer for.
-  if (!died) return judge(survivor, null, goal);
+  if (!died) return await judge(survivor, null, goal);
 
   const document = run.json<Told | null>();
   const told = document.result ?? {};

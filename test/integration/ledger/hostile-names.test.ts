@@ -49,7 +49,13 @@ test('a ledger works in a schema of any hostile name that may be one, and nothin
     // Every fourth in full; of the others, that an empty one is not mistaken for a ledger.
     if (index % 4 === 0) {
       await installLedger(installing(session), { schema, toolVersion: '0.0.0', waitMs: 0 });
-      expect(await readLedger(session, schema), schema).toEqual({ schema, layout: 1, applied: [], unfinished: [] });
+      expect(await readLedger(session, schema), schema).toEqual({
+        schema,
+        layout: 1,
+        running: false,
+        applied: [],
+        unfinished: [],
+      });
     } else {
       await session.run(sql`CREATE SCHEMA ${ident(schema)}`.text);
       expect(await readLedger(session, schema), schema).toMatchObject({ schema, layout: 0 });

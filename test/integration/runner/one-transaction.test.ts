@@ -58,6 +58,28 @@ test.for(leftovers)('%s reaches neither the ledger row nor the next file', async
   );
 });
 
+test('what a file leaves reaches neither one with COPY data behind it nor one without a transaction', async ({
+  database,
+}) => {
+  const leaves = ["SET pulse.own = 'left over';", 'SELECT 1;'] as const;
+  const looks = (name: string) => `CREATE TABLE ${name} AS SELECT current_setting('pulse.own', true) AS own;\n`;
+  const project = await openProject(
+    pairs({
+      '0001_leaves': leaves,
+      '0002_looks': [`${looks('seen')}COPY seen FROM stdin;\n\\.\n`, 'DROP TABLE seen;'],
+      '0003_leaves': leaves,
+      '0004_looks': [`-- pulse: no-transaction\n${looks('seen_too')}`, 'DROP TABLE seen_too;'],
+    }),
+    database,
+  );
+
+  await project.done(['up']);
+
+  const rows = await database.admin('SELECT own FROM seen UNION ALL SELECT own FROM seen_too');
+  const own = expect.toBeOneOf([null, '']);
+  expect(rows).toEqual([{ own }, { own }]);
+});
+
 test('text with special letters is loaded as written, by COPY and by INSERT', async ({ database }) => {
   const up = `CREATE TABLE a (id int, t text);
 COPY a (id, t) FROM stdin;

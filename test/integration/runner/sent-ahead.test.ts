@@ -99,7 +99,7 @@ test('a lock that the tenth of twenty files sent ahead gets only in a later try 
   await holder.run('BEGIN; LOCK TABLE held');
   const project = await openProject(files('LOCK TABLE held;\nCREATE TABLE t10 (id int);\n'), database);
 
-  const running = project.cli(['up', '--lock-timeout', '100ms', '--lock-retries', '1000']);
+  const running = project.cli(['up', '--yes', '--lock-timeout', '100ms', '--lock-retries', '1000']);
   await until('those before it are recorded', async () => {
     const { recorded } = await stateOf(database).catch(() => ({ recorded: [] }));
     return recorded.length === before.length;
