@@ -10,7 +10,8 @@ interface Seen {
 /**
  * Looks again and again for sessions of runs that could hold up a CREATE INDEX CONCURRENTLY for as long as they wait:
  * a snapshot between two statements, or a wait for a lock within one. An index build itself may wait, and so may a look
- * at the user's tables that limits its own wait.
+ * at the user's tables that limits its own wait. What a session waits for is read a moment after its state: one that is
+ * idle waits for nothing.
  */
 export function watchWaiters({ admin }: TestDatabase): { end(): Promise<Seen> } {
   const seen = new Set<string>();
@@ -22,7 +23,7 @@ export function watchWaiters({ admin }: TestDatabase): { end(): Promise<Seen> } 
 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'pulse-migrate%' AND query !~ 'CONCURRENTLY'
   AND ((backend_xmin IS NOT NULL AND state <> 'active')
-    OR (wait_event_type = 'Lock' AND query NOT LIKE 'SET LOCAL lock_timeout%'))`);
+    OR (wait_event_type = 'Lock' AND state = 'active' AND query NOT LIKE 'SET LOCAL lock_timeout%'))`);
       samples += 1;
       for (const { what } of rows) seen.add(what.slice(0, 300));
       await sleep(5);
