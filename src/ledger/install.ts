@@ -74,7 +74,9 @@ async function installOnce(session: Session, { schema, toolVersion }: Installati
       return outcome;
     }
     if (from === 0) await createSchema(session, schema);
-    for (const statement of layoutStatements(schema, from, toolVersion)) await session.run(statement.sql.text);
+    // One message: over a slow network each would be a wait.
+    const statements = layoutStatements(schema, from, toolVersion).map((statement) => statement.sql.text);
+    await session.run(statements.join(';\n'));
     await session.run('COMMIT');
     return 'done';
   } catch (error) {
