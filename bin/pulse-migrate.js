@@ -28,4 +28,4 @@ async function start() {
   process.exitCode = 70;
 }
 
-start();
+void start();

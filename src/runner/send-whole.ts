@@ -33,7 +33,7 @@ export interface Answers {
 }
 
 /** Files of more characters than this are sent part by part, and none behind them before they are done. */
-export const wholeAtMost = 1_000_000;
+const wholeAtMost = 1_000_000;
 
 /** Whether all of a file can be sent at once, without looking at an answer in between. */
 export function canBeSentWhole(session: Session, step: Step): boolean {
