@@ -81,7 +81,9 @@ test('a signal during the tenth of twenty files that were sent ahead lets nothin
   const controller = new AbortController();
   const running = project.cli(['up'], { signal: controller.signal });
   await until('the tenth file sleeps', async () => {
-    const rows = await database.admin("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    const rows = await database.admin(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
+    );
     return rows.length > 0;
   });
 
