@@ -16,6 +16,12 @@ const mends = [
     to: '      const unasked = Errors.postgres(parseError(x))\n      if (socket) socket.lastWords = unasked\n      errored(unasked)\n',
   },
   {
+    defect:
+      'the same words are dropped where a reset of the connection follows them, as it does when the server has not read all that was sent to it',
+    from: '      errorResponse = Errors.postgres(parseError(x))\n',
+    to: "      errorResponse = Errors.postgres(parseError(x))\n      if (socket && errorResponse.severity !== 'ERROR') socket.lastWords = errorResponse\n",
+  },
+  {
     defect: 'how many statements of a message were done before one failed is not told, though the server says it',
     from: '  function CommandComplete(x) {\n    rows = 0\n',
     to: '  function CommandComplete(x) {\n    rows = 0\n    query && (query.completed = (query.completed || 0) + 1)\n',

@@ -129,7 +129,7 @@ export function openWire(
   };
 }
 
-/** What the server said when it ended the session while nothing was being asked: the mended driver leaves it there. */
+/** What the server said when it ended the session, whatever came behind it: the mended driver leaves it there. */
 function farewell(socket: Socket & { readonly lastWords?: unknown }): PulseError | null {
   const said = socket.lastWords === undefined ? null : translate(socket.lastWords);
   return said instanceof PulseError ? said : null;
