@@ -113,7 +113,7 @@ async function partByPart(
   const guard = { promised, after: null };
   const begun = onlyRow(await session.rows<Begun>(raw(opening(session, run, step, attempt.lockTimeoutMs, guard))));
   place.began = begun.began;
-  attempt.onBackend(begun.pid);
+  if (session.pooled) attempt.onBackend(begun.pid);
   for (const [index, message] of messagesOf(step.file).entries()) {
     // The cancel request went out at the signal; a statement begun behind it would run to its end.
     deps.signal.throwIfAborted();
@@ -142,7 +142,7 @@ function explain({ signal }: RunnerDeps, { schema }: StepRun, step: Step, error:
   const { sent } = place;
   const rolledBack = `rolled back: nothing of ${step.file.path} remains`;
   const { reason } = signal;
-  if (reason instanceof PulseError && isCancelled(error)) return reason.withResult(undefined, [rolledBack]);
+  if (reason instanceof PulseError && wasStopped(error)) return reason.withResult(undefined, [rolledBack]);
   if (error instanceof StatementError)
     return (
       (sent === null ? guardFailure(error, schema, step) : touchesGuard(error, schema, step))?.withResult(undefined, [
@@ -168,7 +168,7 @@ async function refuseSkipped(session: RunnerDeps['session'], { file }: Step, sta
   }
 }
 
-function isCancelled(error: unknown): boolean {
+function wasStopped(error: unknown): boolean {
   return (
     (error instanceof StatementError && error.sqlstate === '57014') ||
     (error instanceof PulseError && error.code === 'interrupted')

@@ -53,7 +53,7 @@ export async function down(deps: RunnerDeps, input: DownInput): Promise<DownResu
 }
 
 /** What was confirmed, and what the ledger is to keep of the confirmation. */
-export interface Confirmed {
+export interface Agreed {
   readonly foreseen: readonly Step[];
   readonly details: Readonly<Record<string, unknown>>;
 }
@@ -63,7 +63,7 @@ export async function downUnderLease(
   deps: RunnerDeps,
   held: HeldRun,
   input: Pick<DownInput, 'folder' | 'schema' | 'reach' | 'patience'>,
-  { foreseen, details }: Confirmed,
+  { foreseen, details }: Agreed,
 ): Promise<DownResult> {
   const { ledger } = held;
   // What there is to warn of was told with the steps foreseen.

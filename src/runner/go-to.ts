@@ -5,7 +5,7 @@ import { compare } from './compare.ts';
 import { type DownInput, type DownResult, downSteps, downUnderLease } from './down.ts';
 import { withoutLost } from './lost-steps.ts';
 import { meansEverything, planUp, type Reach, targetIndex } from './plan.ts';
-import { readSettled } from './read-settled.ts';
+import { readAfterwards, readSettled } from './read-settled.ts';
 import { type HeldRun, toldBy, withLease } from './run.ts';
 import type { RunnerDeps, Step } from './step.ts';
 import { pendingIn, takeBackUps, type UpInput, type UpResult, upUnderLease } from './up.ts';
@@ -59,8 +59,10 @@ async function thereAndBack(
   const between = { ...before, applied: before.applied.filter(({ number }) => !undone.has(number)) };
   const upInput = target === null ? null : { ...input, rules: { to: target, allowOutOfOrder: input.allowOutOfOrder } };
   const pending = upInput === null ? [] : planUp(compare(input.folder, between), upInput.rules);
-  if (foreseen.length + pending.length === 0)
+  if (foreseen.length + pending.length === 0) {
+    if (before.running) return thereAndBack(deps, input, await readAfterwards(deps, input), reach, targetAfter);
     return { reverted: [], applied: [], pending: pendingIn(input.folder, before) };
+  }
 
   const confirmed = foreseen.length === 0 ? {} : await input.confirm(foreseen, before);
   const prepared = pending.length === 0 ? {} : await input.prepare(pending, between);
@@ -74,13 +76,13 @@ async function thereAndBack(
       if (!(error instanceof PulseError) || reverted.length === 0) throw error;
       const kept = withoutLost(reverted, 'down', toldBy(error).lost);
       const names = kept.map(({ version, name }) => `${version}_${name}`).join(', ');
-      // What was undone is undone: a redo that is run again would undo the one before.
-      throw error
-        .goingOnWith(`pulse-migrate up --to ${target}`)
-        .withResult({ reverted: kept, ...Object(error.result) }, [
-          ...(kept.length > 0 ? [`undone before: ${names}`] : []),
-          ...error.now,
-        ]);
+      // A redo that is run again would undo the one before; a goto goes on where it stopped.
+      const going =
+        reach.steps === undefined || target === null ? error : error.goingOnWith(`pulse-migrate up --to ${target}`);
+      throw going.withResult({ reverted: kept, ...Object(error.result) }, [
+        ...(kept.length > 0 ? [`undone before: ${names}`] : []),
+        ...error.now,
+      ]);
     }
   };
   return withLease(deps, { schema: input.schema, waitMs: input.lockWaitMs }, work, (result, lost) => ({

@@ -38,7 +38,8 @@ interface Where {
   readonly lockWaitMs: number;
 }
 
-function readAfterwards(deps: RunnerDeps, { schema, lockWaitMs }: Where): Promise<LedgerState> {
+/** Reads the ledger when the run that is at work now is over. Throws as `readSettled` does. */
+export function readAfterwards(deps: RunnerDeps, { schema, lockWaitMs }: Where): Promise<LedgerState> {
   return withLease(deps, { schema, waitMs: lockWaitMs }, (held) => Promise.resolve(held.ledger));
 }
 

@@ -268,3 +268,33 @@ test('a signal during the wait for a lock ends the run and names who was in the 
   expect(run.stderr).toContain(`in the way: pid ${reader.backendPid}, nightly-report`);
   expect(await database.admin('SELECT FROM pulse_migrate.ledger')).toEqual([]);
 });
+
+test('a serializable file that another transaction gets in the way of is tried again, and applied once', async ({
+  database,
+}) => {
+  await database.admin('CREATE TABLE counts (n int); INSERT INTO counts VALUES (1)');
+  // Its snapshot is older than the other one's change, which the first try then cannot get past.
+  const up = `BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT n FROM counts;
+SELECT pg_sleep(1.5);
+UPDATE counts SET n = n + 10;
+COMMIT;
+`;
+  const project = await openProject(pairs({ '0001_count': [up, 'SELECT 1;'] }), database);
+  const running = project.cli(['up', '--yes', '--json']);
+  await until('the first try sleeps', async () => {
+    const rows = await database.admin(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`,
+    );
+    return rows.length > 0;
+  });
+  await database.admin('UPDATE counts SET n = n + 1');
+
+  const run = await running;
+
+  expect(run.json()).toMatchObject({ exitCode: 0, result: { applied: [{ version: '0001' }] } });
+  expect(await database.admin('SELECT n FROM counts')).toEqual([{ n: 12 }]);
+  expect(await database.admin('SELECT lock_wait_ms >= 1000 AS waited FROM pulse_migrate.ledger')).toEqual([
+    { waited: true },
+  ]);
+});

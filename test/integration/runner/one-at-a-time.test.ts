@@ -174,22 +174,25 @@ test('a correction of one migration goes on to tell of another that stopped part
   });
 });
 
-test('an up that has nothing to do while a down is at work waits for it, and applies what that has undone', async ({
-  database,
-  start,
-}) => {
-  const slowDown = 'DROP TABLE b;\nSELECT pg_sleep(2);\n';
-  const project = await openProject(pairs({ '0001_a': table('a'), '0002_b': [table('b')[0], slowDown] }), database);
-  await project.done(['up', '--yes']);
-  const holder = start(project, ['down', '--i-know', '--json']);
-  await sleeping(database);
+test.for([
+  { command: ['up', '--yes', '--json'] },
+  { command: ['goto', '0002', '--i-know', '--yes', '--json'] },
+] as const)(
+  '$command.0 with nothing to do while a down is at work waits for it, and applies what that has undone',
+  async ({ command }, { database, start }) => {
+    const slowDown = 'DROP TABLE b;\nSELECT pg_sleep(2);\n';
+    const project = await openProject(pairs({ '0001_a': table('a'), '0002_b': [table('b')[0], slowDown] }), database);
+    await project.done(['up', '--yes']);
+    const holder = start(project, ['down', '--i-know', '--json']);
+    await sleeping(database);
 
-  const run = await project.done(['up', '--yes', '--json']);
+    const run = await project.done(command);
 
-  expect((await holder.ended).exitCode).toBe(0);
-  expect(run.json().result).toMatchObject({ applied: [{ version: '0002' }], pending: [] });
-  expect(await database.admin("SELECT to_regclass('b')::text AS b")).toEqual([{ b: 'b' }]);
-});
+    expect((await holder.ended).exitCode).toBe(0);
+    expect(run.json().result).toMatchObject({ applied: [{ version: '0002' }], pending: [] });
+    expect(await database.admin("SELECT to_regclass('b')::text AS b")).toEqual([{ b: 'b' }]);
+  },
+);
 
 test('a lease whose row somebody has deleted is told at once, with the statement that puts it back', async ({
   database,

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { PulseError } from '../../../src/errors.ts';
 import { installLedger } from '../../../src/ledger/install.ts';
@@ -9,15 +8,15 @@ import type { Session } from '../../../src/postgres/session.ts';
 import { raw } from '../../../src/postgres/sql.ts';
 import { takeLease } from '../../../src/runner/lease.ts';
 import { runSteps } from '../../../src/runner/run.ts';
-import type { Done, RunnerDeps, Step } from '../../../src/runner/step.ts';
+import type { Done, Step } from '../../../src/runner/step.ts';
 import { type TestDatabase, test } from '../../support/database.ts';
 import { installing } from '../../support/installing.ts';
 import { openSession } from '../../support/open-session.ts';
 import { type Files, openProject, type Project, pairs, table } from '../../support/project.ts';
+import { runnerDeps } from '../../support/runner-deps.ts';
 import { until } from '../../support/until.ts';
 
 const schema = 'pulse_migrate';
-const actor = { osUser: null, host: null, ciJob: null, gitCommit: null };
 const numbers = Array.from({ length: 20 }, (_, index) => index + 1);
 const versionOf = (number: number) => String(number).padStart(4, '0');
 const failing = 10;
@@ -139,21 +138,8 @@ async function runTwenty(
 ): Promise<Done[]> {
   const session = await openSession(database.url);
   await installLedger(installing(session), { schema, toolVersion: '0.0.0', waitMs: 0 });
-  const deps: RunnerDeps = {
-    session: bent(session),
-    emit: () => {},
-    now: () => new Date(),
-    sleep: async (milliseconds) => void (await delay(milliseconds)),
-    every: () => () => {},
-    connect: () => openSession(database.url),
-    reconnectWaitMs: null,
-    newId: randomUUID,
-    chance: Math.random,
-    signal: new AbortController().signal,
-    actor,
-    toolVersion: '0.0.0',
-  };
-  const lease = await takeLease(deps, { schema, token: randomUUID(), actor, waitMs: 0 });
+  const deps = runnerDeps(bent(session), database.url);
+  const lease = await takeLease(deps, { schema, token: randomUUID(), actor: deps.actor, waitMs: 0 });
   const ledger = await readLedger(session, schema);
   try {
     const steps = numbers.map((number) => stepOf(number, unseen));

@@ -4,13 +4,13 @@ import { installLedger } from '../../../src/ledger/install.ts';
 import { parseRecordedFile } from '../../../src/migrations/parse-file.ts';
 import { applyInTransaction } from '../../../src/runner/apply-in-transaction.ts';
 import { takeLease } from '../../../src/runner/lease.ts';
-import type { RunnerDeps, Step } from '../../../src/runner/step.ts';
+import type { Step } from '../../../src/runner/step.ts';
 import { test } from '../../support/database.ts';
 import { installing } from '../../support/installing.ts';
 import { openSession } from '../../support/open-session.ts';
+import { runnerDeps } from '../../support/runner-deps.ts';
 
 const schema = 'pulse_migrate';
-const actor = { osUser: null, host: null, ciJob: null, gitCommit: null };
 
 /** A step whose file holds more than its reader has seen, as it would be if the splitter were wrong. */
 function stepWith(unseen: string): Step {
@@ -53,21 +53,8 @@ test.for(ends)(
   async ({ end, error, left }, { database }) => {
     const session = await openSession(database.url);
     await installLedger(installing(session), { schema, toolVersion: '0.0.0', waitMs: 0 });
-    const deps: RunnerDeps = {
-      session,
-      emit: () => {},
-      now: () => new Date(),
-      sleep: async () => {},
-      every: () => () => {},
-      connect: () => openSession(database.url),
-      reconnectWaitMs: null,
-      newId: randomUUID,
-      chance: Math.random,
-      signal: new AbortController().signal,
-      actor,
-      toolVersion: '0.0.0',
-    };
-    const lease = await takeLease(deps, { schema, token: randomUUID(), actor, waitMs: 0 });
+    const deps = runnerDeps(session, database.url);
+    const lease = await takeLease(deps, { schema, token: randomUUID(), actor: deps.actor, waitMs: 0 });
     const step = stepWith(`CREATE TABLE before (id int);\n${end};\nCREATE TABLE behind (id int);\n`);
     const attempt = { lockTimeoutMs: 1000, waitedMs: 0, onBackend: () => {} };
 
