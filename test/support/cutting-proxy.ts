@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { track } from './proxy-sockets.ts';
 
 export type Side = 'to-server' | 'to-client';
 
@@ -46,13 +47,7 @@ export async function startCuttingProxy(
       return;
     }
     const upstream = connect(server);
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      // Messages are written one by one: held back, each would wait for the other side's delayed acknowledgement.
-      socket.setNoDelay(true);
-      socket.on('error', () => {});
-      socket.on('close', () => sockets.delete(socket));
-    }
+    track(sockets, client, upstream);
     const breakHere = () => {
       happened = true;
       if (cut?.mode === 'hang') {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { track } from './proxy-sockets.ts';
 
 /** Where a connection is held up: at the first bytes to the server with this text in them, or at the answer to them. */
 export interface Hold {
@@ -27,12 +28,7 @@ export async function startHoldingProxy(
   };
   const listener = createServer((client) => {
     const upstream = connect(server);
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.setNoDelay(true);
-      socket.on('error', () => {});
-      socket.on('close', () => sockets.delete(socket));
-    }
+    track(sockets, client, upstream);
     let answerIsMeant = false;
     client.on('data', (bytes) => {
       const meant = waits && bytes.includes(hold.text);
