@@ -29,6 +29,13 @@ export type ProgressEvent =
       readonly durationMs: number;
     }
   | {
+      /** Of a file that is sent in pieces: how much of it the server has taken, bytes. */
+      readonly type: 'migration-progress';
+      readonly version: string;
+      readonly bytes: number;
+      readonly totalBytes: number;
+    }
+  | {
       readonly type: 'statement-finished';
       readonly version: string;
       readonly statement: number;

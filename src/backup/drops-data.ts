@@ -28,12 +28,14 @@ const holders = new Set([
 
 /** True when running the file may destroy data: the question the backup gate asks of a down file. When unsure, true. */
 export function dropsData(file: Pick<MigrationFile, 'text' | 'statements'>): boolean {
-  return file.statements.some(({ start, end }) => statementDropsData(statementTokens(file.text.slice(start, end))));
+  return file.statements.some(
+    ({ start, end, keywords: [first = ''] }) =>
+      !harmless.has(first) && statementDropsData(statementTokens(file.text.slice(start, end))),
+  );
 }
 
 function statementDropsData(tokens: readonly string[]): boolean {
   const [first = '', second = ''] = tokens;
-  if (harmless.has(first)) return false;
   switch (first) {
     case 'DROP':
       return holders.has(second) || tokens.includes('CASCADE');

@@ -1,5 +1,6 @@
 import type { Emit, ProgressEvent, SettledState } from '../events.ts';
 import { bytes, duration } from './render/format.ts';
+import { TransferTelling } from './render/transfer.ts';
 import type { Runtime } from './runtime.ts';
 import { terminalSpinner } from './spinner.ts';
 import { type Style, styleFor } from './style.ts';
@@ -41,6 +42,7 @@ export function progressSink(
   const spinner = silent || runtime.env['CI'] !== undefined ? null : terminalSpinner(runtime.stderr);
   const out = styleFor(runtime.stdout, runtime.env, options.noColour);
   const err = styleFor(runtime.stderr, runtime.env, options.noColour);
+  const transfers = new TransferTelling(() => runtime.now().getTime());
   let lastLineAt = Number.NEGATIVE_INFINITY;
   let lastKind: ProgressEvent['type'] | null = null;
 
@@ -66,7 +68,7 @@ export function progressSink(
       return;
     }
     if (silent || (event.type === 'server-notice' && !options.verbose)) return;
-    const telling = tell(event, out, err);
+    const telling = tell(event, out, err, transfers);
     if (telling === null) return;
     const [where, text] = telling;
     if (where === 'going') {
@@ -91,7 +93,12 @@ function warningText(event: { readonly message: string; readonly hint?: string }
   return `${style.careful(style.symbols.warning)} ${event.message}${hint}`;
 }
 
-function tell(event: Exclude<ProgressEvent, { type: 'warning' }>, out: Style, err: Style): Telling {
+function tell(
+  event: Exclude<ProgressEvent, { type: 'warning' }>,
+  out: Style,
+  err: Style,
+  transfers: TransferTelling,
+): Telling {
   switch (event.type) {
     case 'migration-started': {
       const verb = event.direction === 'up' ? 'applying' : 'reverting';
@@ -102,6 +109,8 @@ function tell(event: Exclude<ProgressEvent, { type: 'warning' }>, out: Style, er
       const time = out.faint(duration(event.durationMs));
       return ['out', `${out.good(out.symbols.done)} ${verb} ${event.version}_${event.name} ${time}`];
     }
+    case 'migration-progress':
+      return ['going', transfers.tell(event.version, event)];
     case 'statement-finished': {
       const end = event.resumed ? 'was done by an earlier run' : 'done';
       return ['going', `${event.version}: statement ${event.statement} of ${event.statements} ${end}`];

@@ -1,7 +1,7 @@
 import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
 
 /** The layout this program writes. A ledger of a higher one was made by a newer program and is not touched. */
-export const layoutVersion = 1;
+export const layoutVersion = 2;
 
 /** Every name that the layouts give to a relation; where one is taken already, there is no room for a ledger. */
 export const layoutRelations = [
@@ -189,8 +189,17 @@ function comments(schema: string): LayoutStatement[] {
   ];
 }
 
+/** Of a file that is too large to be kept the ledger has the checksum alone. */
+const second: Layout = (schema) => [
+  {
+    purpose: 'a large file is known by its checksum, its text is not kept',
+    sql: sql`ALTER TABLE ${ident(schema, 'ledger')} DROP CONSTRAINT ledger_check1,
+  ADD CONSTRAINT ledger_knows_what_was_applied CHECK (effect <> 'applied' OR up_sql IS NOT NULL OR up_checksum IS NOT NULL)`,
+  },
+];
+
 /** Layouts in the order they are installed; each brings a schema from the version before it to its own. */
-const layouts: readonly Layout[] = [first];
+const layouts: readonly Layout[] = [first, second];
 
 /** What brings a ledger of `from` (0: none) to the layout of this program; empty when it is there already. */
 export function layoutStatements(schema: string, from: number, toolVersion: string): readonly LayoutStatement[] {

@@ -1,4 +1,5 @@
 import type { TextRange } from './migration.ts';
+import { type SourceText, standsAt } from './source-text.ts';
 
 /** The data lines of a COPY and where SQL goes on, or what is wrong with them (without an offset: the statement itself). */
 export type CopyData =
@@ -8,14 +9,14 @@ export type CopyData =
       readonly next: number;
     };
 
-function isLineEnd(character: string | undefined): boolean {
-  return character === '\n' || character === '\r';
+function isLineEnd(text: SourceText, offset: number): boolean {
+  return standsAt(text, offset, '\n') || standsAt(text, offset, '\r');
 }
 
 /** Where the line that holds `offset` ends, before its `\n`, `\r\n` or `\r`. */
-export function endOfLine(text: string, offset: number): number {
+export function endOfLine(text: SourceText, offset: number): number {
   let at = offset;
-  while (at < text.length && !isLineEnd(text[at])) at++;
+  while (at < text.length && !isLineEnd(text, at)) at++;
   return at;
 }
 
@@ -24,7 +25,7 @@ export function endOfLine(text: string, offset: number): number {
  * Data begin on the next line and end before a line that is `\.` and nothing else. (psql runs what follows the
  * semicolon on its line after the data; that order surprises, so such text is refused.)
  */
-export function findCopyData(text: string, from: number): CopyData {
+export function findCopyData(text: SourceText, from: number): CopyData {
   const lineEnd = endOfLine(text, from);
   const rest = text.slice(from, lineEnd).trim();
   if (rest !== '' && !rest.startsWith('--')) {
@@ -37,10 +38,10 @@ export function findCopyData(text: string, from: number): CopyData {
       next: lineEnd,
     };
   }
-  const start = text.startsWith('\r\n', lineEnd) ? lineEnd + 2 : Math.min(lineEnd + 1, text.length);
+  const start = standsAt(text, lineEnd, '\r\n') ? lineEnd + 2 : Math.min(lineEnd + 1, text.length);
   for (let at = text.indexOf('\\.', start); at >= 0; at = text.indexOf('\\.', at + 2)) {
-    const alone = at + 2 >= text.length || isLineEnd(text[at + 2]);
-    const atLineStart = at === start || isLineEnd(text[at - 1]);
+    const alone = at + 2 >= text.length || isLineEnd(text, at + 2);
+    const atLineStart = at === start || isLineEnd(text, at - 1);
     if (alone && atLineStart) return { data: { start, end: at }, next: at + 2 };
   }
   return {

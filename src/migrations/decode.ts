@@ -1,9 +1,13 @@
 /** From the bytes of a file to its text, strictly: what is not UTF-8 is refused, never replaced by U+FFFD. */
-import { constants } from 'node:buffer';
+import { isUtf8 } from 'node:buffer';
 
-export type Decoded =
-  | { readonly text: string }
-  | { readonly problem: { readonly message: string; readonly hint: string; readonly line?: number } };
+export interface DecodeProblem {
+  readonly message: string;
+  readonly hint: string;
+  readonly line?: number;
+}
+
+export type Decoded = { readonly text: string } | { readonly problem: DecodeProblem };
 
 const lineFeed = 0x0a;
 
@@ -25,6 +29,23 @@ function foreignEncoding(bytes: Uint8Array): string | null {
   if (zerosAt(1)) return 'UTF-16LE';
   return zerosAt(0) ? 'UTF-16BE' : null;
 }
+
+function foreign(encoding: string): { readonly message: string; readonly hint: string } {
+  return {
+    message: `the file is encoded in ${encoding}`,
+    hint: `save it as UTF-8, for example: iconv -f ${encoding} -t UTF-8`,
+  };
+}
+
+const holdsZero = {
+  message: 'the file holds a NUL byte, which PostgreSQL takes in no text',
+  hint: 'remove it; if the file is meant to hold binary values, write them as hexadecimal bytea',
+} as const;
+
+const notUtf8 = {
+  message: 'the file is not UTF-8 here',
+  hint: 'save it as UTF-8; if it is Latin-1: iconv -f ISO-8859-1 -t UTF-8',
+} as const;
 
 function lineOf(bytes: Uint8Array, offset: number): number {
   let line = 1;
@@ -51,41 +72,52 @@ function firstBadLine(bytes: Uint8Array): number {
 /** Decodes a file's bytes; a byte order mark of UTF-8 is dropped, since the server takes it for part of the first word. */
 export function decode(bytes: Uint8Array): Decoded {
   const encoding = foreignEncoding(bytes);
-  if (encoding !== null) {
-    return {
-      problem: {
-        message: `the file is encoded in ${encoding}`,
-        hint: `save it as UTF-8, for example: iconv -f ${encoding} -t UTF-8`,
-      },
-    };
-  }
+  if (encoding !== null) return { problem: foreign(encoding) };
   const zero = bytes.indexOf(0);
-  if (zero >= 0) {
-    return {
-      problem: {
-        message: 'the file holds a NUL byte, which PostgreSQL takes in no text',
-        hint: 'remove it; if the file is meant to hold binary values, write them as hexadecimal bytea',
-        line: lineOf(bytes, zero),
-      },
-    };
-  }
-  if (bytes.length > constants.MAX_STRING_LENGTH) {
-    return {
-      problem: {
-        message: `the file is larger than ${Math.floor(constants.MAX_STRING_LENGTH / 1_048_576)} MiB`,
-        hint: 'divide it into several migrations',
-      },
-    };
-  }
+  if (zero >= 0) return { problem: { ...holdsZero, line: lineOf(bytes, zero) } };
   try {
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
   } catch {
-    return {
-      problem: {
-        message: 'the file is not UTF-8 here',
-        hint: 'save it as UTF-8; if it is Latin-1: iconv -f ISO-8859-1 -t UTF-8',
-        line: firstBadLine(bytes),
-      },
-    };
+    return { problem: { ...notUtf8, line: firstBadLine(bytes) } };
   }
 }
+
+/** As `decode`, of a file that comes in parts: what is wrong with the bytes so far, or null. */
+export class RunningDecode {
+  /** The beginning of a character whose end is in the next part. */
+  #cut: Buffer = Buffer.alloc(0);
+  #lines = 0;
+  #first = true;
+
+  add(part: Buffer): DecodeProblem | null {
+    const encoding = this.#first ? foreignEncoding(part) : null;
+    this.#first = false;
+    if (encoding !== null) return foreign(encoding);
+    const bytes = this.#cut.length === 0 ? part : Buffer.concat([this.#cut, part]);
+    const zero = bytes.indexOf(0);
+    if (zero >= 0) return { ...holdsZero, line: this.#lines + lineOf(bytes, zero) };
+    const whole = bytes.subarray(0, lastCharacter(bytes));
+    if (!isUtf8(whole)) return { ...notUtf8, line: this.#lines + firstBadLine(whole) };
+    this.#lines += lineOf(whole, whole.length) - 1;
+    this.#cut = Buffer.from(bytes.subarray(whole.length));
+    return null;
+  }
+
+  /** To be asked behind the last part. */
+  end(): DecodeProblem | null {
+    return this.#cut.length === 0 || isUtf8(this.#cut) ? null : { ...notUtf8, line: this.#lines + 1 };
+  }
+}
+
+/** Where the last character begins, if it may go on behind these bytes; else their end. */
+function lastCharacter(bytes: Uint8Array): number {
+  for (let at = bytes.length - 1; at >= Math.max(0, bytes.length - longestCharacter); at--) {
+    const byte = bytes[at] ?? 0;
+    if (byte < 0x80) return bytes.length;
+    if (byte >= 0xc0) return at;
+  }
+  return bytes.length;
+}
+
+/** Bytes of UTF-8. */
+const longestCharacter = 4;

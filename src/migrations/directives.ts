@@ -1,6 +1,7 @@
 import { closestName } from '../closest-name.ts';
 import { durationUnits, parseDuration } from '../durations.ts';
 import type { Directives, TextProblem, TextRange } from './migration.ts';
+import type { SourceText } from './source-text.ts';
 
 /** The directives of a file and what is wrong with them. */
 export interface ReadDirectives {
@@ -40,7 +41,11 @@ const known: Readonly<Record<string, Take>> = {
 const allNames = Object.keys(known).join(', ');
 
 /** Reads the comments that begin with `pulse:`; they count only above the file's first statement, at `firstStatement`. */
-export function readDirectives(text: string, comments: readonly TextRange[], firstStatement: number): ReadDirectives {
+export function readDirectives(
+  text: SourceText,
+  comments: readonly TextRange[],
+  firstStatement: number,
+): ReadDirectives {
   const directives: Writable = {
     noTransaction: false,
     irreversible: null,
@@ -57,7 +62,7 @@ export function readDirectives(text: string, comments: readonly TextRange[], fir
 }
 
 function readOne(
-  text: string,
+  text: SourceText,
   comment: TextRange,
   firstStatement: number,
   directives: Writable,

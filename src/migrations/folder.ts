@@ -1,6 +1,6 @@
 import { type Problem, PulseError } from '../errors.ts';
 import type { Folder, FolderOptions, FolderWarning, Migration } from './migration.ts';
-import { type ParsedFile, parseMigrationBytes } from './parse-file.ts';
+import { type ParsedFile, parseLargeFile, parseMigrationBytes } from './parse-file.ts';
 import { type FoundFile, readDirectory } from './read-directory.ts';
 import { sortVersions } from './version-order.ts';
 
@@ -53,12 +53,9 @@ function migrationOf(pair: Pair, parsed: ReadonlyMap<FoundFile, ParsedFile>): Mi
 function parseFound(found: FoundFile, options: FolderOptions, findings: Findings): ParsedFile | null {
   const { allowEmpty, transaction } = options;
   if (found.bytes === null) return null;
-  const result = parseMigrationBytes(found.bytes, {
-    path: found.path,
-    direction: found.direction,
-    allowEmpty,
-    transaction,
-  });
+  const source = { path: found.path, direction: found.direction, allowEmpty, transaction };
+  const result =
+    'absolute' in found.bytes ? parseLargeFile(found.bytes.absolute, source) : parseMigrationBytes(found.bytes, source);
   if ('problem' in result) {
     findings.problems.push(result.problem);
     return null;

@@ -1,3 +1,5 @@
+import type { SourceText } from './source-text.ts';
+
 /**
  * PostgreSQL's lexical rules (src/backend/parser/scan.l, with standard_conforming_strings on), as far as they decide
  * where a statement ends. One pass, no recursion, no regular expressions: every character is looked at a bounded
@@ -56,7 +58,7 @@ function startsWord(code: number): boolean {
 
 /** A walk over SQL text, token by token; what was found last is in `kind`, `start`, `end` and `terminated`. */
 export class Lexer {
-  readonly #text: string;
+  readonly #text: SourceText;
   readonly #limit: number;
   kind: TokenKind = 'space';
   start = 0;
@@ -64,8 +66,8 @@ export class Lexer {
   /** False when the text ended inside the token: a quote, dollar quote or block comment without its end. */
   terminated = true;
 
-  /** Walks `text` from `from` to `limit`, both UTF-16 offsets. */
-  constructor(text: string, from = 0, limit = text.length) {
+  /** Walks `text` from `from` to `limit`, both offsets of its own. */
+  constructor(text: SourceText, from = 0, limit = text.length) {
     this.#text = text;
     this.#limit = limit;
     this.end = from;

@@ -1,4 +1,5 @@
 import type { TextProblem } from './migration.ts';
+import type { SourceText } from './source-text.ts';
 
 const remedies: Readonly<Record<string, string>> = {
   '\\.': 'a line \\. ends the data of COPY … FROM stdin; delete it, or see where the COPY above it ends',
@@ -20,11 +21,11 @@ const remedies: Readonly<Record<string, string>> = {
 };
 
 /** The name of the psql command at `offset`: the backslash and what follows up to white space. */
-export function metaCommandWord(text: string, offset: number): string {
-  let end = offset + 1;
-  while (end < text.length && end - offset < 40 && !/[\s;\\]/.test(text[end] ?? '')) end++;
-  return text.slice(offset, end);
+export function metaCommandWord(text: SourceText, offset: number): string {
+  return /^\\[^\s;\\]{0,39}/.exec(text.slice(offset, offset + mostOfWord))?.[0] ?? '';
 }
+
+const mostOfWord = 200;
 
 /** A backslash outside quotes can only be meant for psql: the server's grammar has no use for one. */
 export function metaCommandProblem(word: string, offset: number): TextProblem {

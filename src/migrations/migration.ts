@@ -1,14 +1,16 @@
+import type { SourceText } from './source-text.ts';
+
 /** What a folder of migrations is made of, once read, decoded, hashed and parsed. Plain data: nothing here does anything. */
 
 type TransactionMode = 'transaction' | 'no-transaction';
 
-/** A part of a text, as UTF-16 offsets: `start` is its first character, `end` one past its last. */
+/** A part of a text, as offsets of its own (`SourceText`): `start` is its first character, `end` one past its last. */
 export interface TextRange {
   readonly start: number;
   readonly end: number;
 }
 
-/** Something wrong in a text: where it begins (UTF-16 offset), what it is, and what to do about it. */
+/** Something wrong in a text: where it begins, what it is, and what to do about it. */
 export interface TextProblem {
   readonly offset: number;
   readonly message: string;
@@ -24,7 +26,7 @@ export interface Directives {
   readonly statementTimeoutMs: number | null;
 }
 
-/** One top-level statement, found by PostgreSQL's own lexical rules. Offsets are UTF-16 indexes into the file's text. */
+/** One top-level statement, found by PostgreSQL's own lexical rules. Offsets are the text's own. */
 export interface Statement {
   /** First character of the statement itself: white space and comments before it are left out. */
   readonly start: number;
@@ -44,7 +46,7 @@ export interface MigrationFile {
   /** As shown to people: relative to where the command was started, with forward slashes. */
   readonly path: string;
   /** Without a byte order mark; line ends as in the file. */
-  readonly text: string;
+  readonly text: SourceText;
   /** SHA-256 in hex of the text with LF line ends. */
   readonly checksum: string;
   readonly directives: Directives;

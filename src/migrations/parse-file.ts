@@ -1,8 +1,10 @@
 import { type Location, type Problem, PulseError } from '../errors.ts';
 import type { Direction } from '../events.ts';
 import { checksumOf } from './checksum.ts';
-import { decode } from './decode.ts';
+import { type DecodeProblem, decode } from './decode.ts';
 import { readDirectives } from './directives.ts';
+import { FileChanged } from './file-text.ts';
+import { readLargeFile } from './large-file.ts';
 import type {
   Directives,
   FolderOptions,
@@ -14,6 +16,7 @@ import type {
 } from './migration.ts';
 import { locate } from './position.ts';
 import { refusedStatements } from './refused-statements.ts';
+import type { SourceText } from './source-text.ts';
 import { splitStatements } from './splitter.ts';
 import { controlInNoTransactionFile, readTransactionControl } from './transaction-control.ts';
 import { type TransactionConflict, transactionConflicts } from './transaction-rules.ts';
@@ -36,7 +39,7 @@ export interface ParsedFile {
 const mostProblems = 20;
 
 /** A place in a text as errors show it. */
-export function locationAt(path: string, text: string, offset: number): Location {
+export function locationAt(path: string, text: SourceText, offset: number): Location {
   const { line, column, excerpt, excerptColumn } = locate(text, offset);
   return { file: path, line, column, excerpt, ...(excerptColumn > 1 && { excerptColumn }) };
 }
@@ -44,9 +47,29 @@ export function locationAt(path: string, text: string, offset: number): Location
 /** Decodes and takes apart one file; bytes that are no text give a problem and no file. */
 export function parseMigrationBytes(bytes: Uint8Array, source: FileSource): ParsedFile | { readonly problem: Problem } {
   const decoded = decode(bytes);
-  if ('text' in decoded) return parseMigrationText(decoded.text, source);
-  const { message, hint, line } = decoded.problem;
-  return { problem: { message, hint, location: { file: source.path, ...(line !== undefined && { line }) } } };
+  return 'text' in decoded ? parseMigrationText(decoded.text, source) : { problem: problemIn(source, decoded.problem) };
+}
+
+/** As `parseMigrationBytes`, of a file that is too large to keep, read in blocks. */
+export function parseLargeFile(
+  path: string,
+  source: FileSource,
+  blockBytes?: number,
+): ParsedFile | { readonly problem: Problem } {
+  try {
+    const file = readLargeFile(path, source.path, blockBytes);
+    if ('problem' in file) return { problem: problemIn(source, file.problem) };
+    const parsed = parse(file, source);
+    file.text.release();
+    return parsed;
+  } catch (error) {
+    if (!(error instanceof FileChanged)) throw error;
+    return { problem: { message: error.message, hint: error.hint, location: { file: source.path } } };
+  }
+}
+
+function problemIn(source: FileSource, { message, hint, line }: DecodeProblem): Problem {
+  return { message, hint, location: { file: source.path, ...(line !== undefined && { line }) } };
 }
 
 /**
@@ -64,6 +87,18 @@ export function parseRecordedFile(path: string, text: string): MigrationFile {
 
 /** Takes apart the text of one file. */
 export function parseMigrationText(text: string, source: FileSource): ParsedFile {
+  const mixesLineEnds = /\r\n/.test(text) && /(?<!\r)\n/.test(text);
+  return parse({ text, checksum: checksumOf(text), mixesLineEnds }, source);
+}
+
+/** The text of a file, with what is known of all of it. */
+interface WholeText {
+  readonly text: SourceText;
+  readonly checksum: string;
+  readonly mixesLineEnds: boolean;
+}
+
+function parse({ text, checksum, mixesLineEnds }: WholeText, source: FileSource): ParsedFile {
   const split = splitStatements(text);
   const { statements } = split;
   const { directives, problems } = readDirectives(text, split.directiveComments, statements[0]?.start ?? text.length);
@@ -80,7 +115,7 @@ export function parseMigrationText(text: string, source: FileSource): ParsedFile
     file: {
       path: source.path,
       text,
-      checksum: checksumOf(text),
+      checksum,
       directives,
       statements,
       mode: transaction.mode,
@@ -91,10 +126,12 @@ export function parseMigrationText(text: string, source: FileSource): ParsedFile
       ...contentProblems(text, statements.length, directives, source),
       ...shown.map(({ offset, message, hint }) => ({ message, hint, location: locationAt(source.path, text, offset) })),
     ],
-    warnings: fileWarnings(text, statements.length, split.metaCommands.length, directives, source).map((warning) => ({
-      path: source.path,
-      ...warning,
-    })),
+    warnings: fileWarnings(
+      { isEmpty: text.length === 0, mixesLineEnds, metaCommandCount: split.metaCommands.length },
+      statements.length,
+      directives,
+      source,
+    ).map((warning) => ({ path: source.path, ...warning })),
   };
 }
 
@@ -113,7 +150,7 @@ interface TransactionOfFile {
 }
 
 function readTransaction(
-  text: string,
+  text: SourceText,
   statements: readonly Statement[],
   noTransaction: boolean,
   source: FileSource,
@@ -144,7 +181,7 @@ function conflictProblem([first, ...others]: readonly TransactionConflict[]): Te
 
 /** What is wrong with the file as a whole, at no line of it. */
 function contentProblems(
-  text: string,
+  text: SourceText,
   statementCount: number,
   directives: Directives,
   source: FileSource,
@@ -159,7 +196,7 @@ function contentProblems(
     });
   }
   if (statementCount > 0 || source.allowEmpty) return problems;
-  if (text === '') {
+  if (text.length === 0) {
     problems.push({
       location,
       message: 'the file is empty',
@@ -178,15 +215,14 @@ function contentProblems(
 }
 
 function fileWarnings(
-  text: string,
+  seen: { readonly isEmpty: boolean; readonly mixesLineEnds: boolean; readonly metaCommandCount: number },
   statementCount: number,
-  metaCommandCount: number,
   directives: Directives,
   source: FileSource,
 ): readonly Omit<FolderWarning, 'path'>[] {
   const warnings: Omit<FolderWarning, 'path'>[] = [];
   if (statementCount === 0 && directives.irreversible === null) {
-    const what = text === '' ? 'is empty' : 'holds comments only';
+    const what = seen.isEmpty ? 'is empty' : 'holds comments only';
     warnings.push({ message: `the file ${what}: it is recorded, and nothing runs` });
   }
   if (statementCount > 0 && directives.irreversible !== null && source.direction === 'down') {
@@ -195,13 +231,13 @@ function fileWarnings(
       hint: 'remove the statements, or the directive',
     });
   }
-  if (metaCommandCount > 0) {
+  if (seen.metaCommandCount > 0) {
     warnings.push({
       message: '\\restrict and \\unrestrict are commands of psql and are skipped',
       hint: 'pg_dump writes them; the lines can be deleted',
     });
   }
-  if (/\r\n/.test(text) && /(?<!\r)\n/.test(text)) {
+  if (seen.mixesLineEnds) {
     warnings.push({
       message: 'the file mixes line ends (CRLF and LF), which a string over several lines would keep',
       hint: 'save it with LF line ends; its checksum does not change',

@@ -1,3 +1,5 @@
+import { goesOn, type SourceText } from './source-text.ts';
+
 /** From an offset in a text, or a position the server tells, to the place a person looks for. */
 
 /** A place as people count it: line and column from 1, the column in characters (code points). */
@@ -13,7 +15,7 @@ export interface TextPosition {
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
-/** How much of a line is shown on either side of the place, in UTF-16 units: dumps have lines of many megabytes. */
+/** How much of a line is shown on either side of the place, in units of its offsets: dumps have lines of many megabytes. */
 const shownAround = 100;
 const longestWholeLine = 4 * shownAround;
 
@@ -21,19 +23,17 @@ function isLineEnd(code: number): boolean {
   return code === lineFeed || code === carriageReturn;
 }
 
-function countCodePoints(text: string, from: number, to: number): number {
+function countCharacters(text: SourceText, from: number, to: number): number {
   let count = 0;
   for (let at = from; at < to; at++) {
-    const code = text.charCodeAt(at);
-    // The second half of a surrogate pair belongs to the character counted at the first half.
-    const lowHalf = code >= 0xdc00 && code <= 0xdfff;
-    if (!lowHalf || at === from) count++;
+    // What goes on with a character belongs to the one counted at its beginning.
+    if (!goesOn(text, text.charCodeAt(at)) || at === from) count++;
   }
   return count;
 }
 
-/** Line and column of a UTF-16 offset; `\n`, `\r\n` and a lone `\r` each end a line, as for the server. */
-export function locate(text: string, offset: number): TextPosition {
+/** Line and column of an offset in the text; `\n`, `\r\n` and a lone `\r` each end a line, as for the server. */
+export function locate(text: SourceText, offset: number): TextPosition {
   const place = Math.min(Math.max(offset, 0), text.length);
   let line = 1;
   let lineStart = 0;
@@ -48,19 +48,20 @@ export function locate(text: string, offset: number): TextPosition {
   while (lineEnd < text.length && !isLineEnd(text.charCodeAt(lineEnd))) lineEnd++;
   // The \n of a \r\n is at the end of the line before, one column behind its last character.
   if (lineEnd === place && lineEnd > lineStart && text.charCodeAt(lineEnd - 1) === carriageReturn) lineEnd--;
-  const column = countCodePoints(text, lineStart, Math.min(place, lineEnd)) + 1;
+  const column = countCharacters(text, lineStart, Math.min(place, lineEnd)) + 1;
   if (lineEnd - lineStart <= longestWholeLine) {
     return { line, column, excerpt: text.slice(lineStart, lineEnd), excerptColumn: 1 };
   }
   const from = wholeCharacter(text, Math.max(lineStart, place - shownAround));
   const to = wholeCharacter(text, Math.min(lineEnd, place + shownAround));
-  return { line, column, excerpt: text.slice(from, to), excerptColumn: column - countCodePoints(text, from, place) };
+  return { line, column, excerpt: text.slice(from, to), excerptColumn: column - countCharacters(text, from, place) };
 }
 
-/** The offset itself, or one less where it would cut a surrogate pair. */
-function wholeCharacter(text: string, offset: number): number {
-  const code = text.charCodeAt(offset);
-  return offset > 0 && code >= 0xdc00 && code <= 0xdfff ? offset - 1 : offset;
+/** The offset itself, or the beginning of the character that it would cut. */
+function wholeCharacter(text: SourceText, offset: number): number {
+  let at = offset;
+  while (at > 0 && goesOn(text, text.charCodeAt(at))) at--;
+  return at;
 }
 
 /** The UTF-16 offset of a position as the server counts it: characters from 1 (field `P` of an error message). */

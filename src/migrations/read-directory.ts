@@ -4,9 +4,10 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { type Problem, PulseError } from '../errors.ts';
 import type { Direction } from '../events.ts';
-import { readRegularFile } from '../regular-file.ts';
+import { readSmallFile } from '../regular-file.ts';
 import { visible } from '../visible.ts';
 import { readFileName } from './file-name.ts';
+import { largestInMemory } from './large-file.ts';
 import type { FolderOptions, FolderWarning } from './migration.ts';
 
 /** A file of a migration as found on disk, its bytes not yet looked at. */
@@ -19,7 +20,13 @@ export interface FoundFile {
   readonly name: string;
   readonly direction: Direction;
   /** Null where the entry cannot be read; its problem is told, and its name still makes a pair. */
-  readonly bytes: Uint8Array | null;
+  readonly bytes: Uint8Array | OnDisk | null;
+}
+
+/** A file that is too large to keep. */
+export interface OnDisk {
+  /** Where it is, which may be another name than the one that is shown. */
+  readonly absolute: string;
 }
 
 /** Everything in a folder that matters, and what is wrong with its entries. */
@@ -159,7 +166,7 @@ async function readEntry(entry: Entry, place: Place): Promise<ReadEntry> {
   const obstacle = entry.isUtf8 ? await obstacleToReading(entry.dirent, absolute, place) : notUtf8;
   if (obstacle) return { file: { ...file, bytes: null }, ...refused(...obstacle) };
   try {
-    return { file: { ...file, bytes: await readRegularFile(absolute) } };
+    return { file: { ...file, bytes: (await readSmallFile(absolute, largestInMemory)) ?? { absolute } } };
   } catch (error) {
     const code = errorCode(error);
     const hint = readFailures[code] ?? 'check the file and run the command again';

@@ -1,8 +1,9 @@
 import type { Statement, TextProblem } from './migration.ts';
+import type { SourceText } from './source-text.ts';
 import { statementTokens } from './statement-tokens.ts';
 
 /** Statements that the server would take, but that cannot mean in a migration what they mean elsewhere. */
-export function refusedStatements(text: string, statements: readonly Statement[]): readonly TextProblem[] {
+export function refusedStatements(text: SourceText, statements: readonly Statement[]): readonly TextProblem[] {
   return statements.flatMap((statement) => {
     const refusal = refusalOf(text, statement);
     return refusal ? [{ offset: statement.start, ...refusal }] : [];
@@ -11,7 +12,7 @@ export function refusedStatements(text: string, statements: readonly Statement[]
 
 type Refusal = Omit<TextProblem, 'offset'>;
 
-function refusalOf(text: string, { start, end, keywords }: Statement): Refusal | null {
+function refusalOf(text: SourceText, { start, end, keywords }: Statement): Refusal | null {
   const first = keywords[0] ?? '';
   if (first === 'COPY') return copiesToClient(statementTokens(text.slice(start, end))) ? toClient : null;
   if (first !== 'SET' && first !== 'SELECT') return null;

@@ -2,6 +2,7 @@ import { endOfLine, findCopyData } from './copy-data.ts';
 import { Lexer, type TokenKind } from './lexer.ts';
 import { metaCommandProblem, metaCommandWord } from './meta-commands.ts';
 import type { Statement, TextProblem, TextRange } from './migration.ts';
+import { type SourceText, standsAt } from './source-text.ts';
 
 /** A text taken apart. When `problems` is not empty the statements are only some of the file's. */
 export interface SplitText {
@@ -71,14 +72,20 @@ function createsRoutine(keywords: readonly string[]): boolean {
   return kind === 'FUNCTION' || kind === 'PROCEDURE';
 }
 
-function isDirectiveComment(text: string, start: number): boolean {
+/** The list before it, where both say the same: a file of a million INSERTs keeps one list. */
+function shared(before: readonly string[] | undefined, keywords: readonly string[]): readonly string[] {
+  const same = before?.length === keywords.length && keywords.every((word, at) => word === before[at]);
+  return same ? before : keywords;
+}
+
+function isDirectiveComment(text: SourceText, start: number): boolean {
   let at = start + 2;
-  while (text[at] === ' ' || text[at] === '\t') at++;
-  return text.startsWith('pulse:', at);
+  while (standsAt(text, at, ' ') || standsAt(text, at, '\t')) at++;
+  return standsAt(text, at, 'pulse:');
 }
 
 /** Takes note of one significant token, which is not a semicolon that ends the statement. */
-function readToken(reading: Reading, text: string, lexer: Lexer): void {
+function readToken(reading: Reading, text: SourceText, lexer: Lexer): void {
   if (reading.start < 0) reading.start = lexer.start;
   reading.end = lexer.end;
   const { kind } = lexer;
@@ -121,7 +128,7 @@ function beginsBody(reading: Reading, word: string, keywords: readonly string[])
 }
 
 /** Cuts SQL text into its top-level statements by the server's lexical rules. Time is linear in the text's length. */
-export function splitStatements(text: string): SplitText {
+export function splitStatements(text: SourceText): SplitText {
   const statements: Statement[] = [];
   const problems: TextProblem[] = [];
   const metaCommands: TextRange[] = [];
@@ -131,7 +138,8 @@ export function splitStatements(text: string): SplitText {
 
   const finish = (copyData: Statement['copyData']) => {
     if (reading.start >= 0) {
-      statements.push({ start: reading.start, end: reading.end, keywords: reading.keywords, copyData });
+      const { start, end } = reading;
+      statements.push({ start, end, keywords: shared(statements.at(-1)?.keywords, reading.keywords), copyData });
     }
     reading = nothingRead();
   };

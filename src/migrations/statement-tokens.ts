@@ -1,16 +1,20 @@
 import { Lexer } from './lexer.ts';
+import type { SourceText } from './source-text.ts';
 import { foldKeyword } from './splitter.ts';
 
 /** The tokens of one statement's text without white space and comments; unquoted words in upper case, all else as written. */
 export function statementTokens(sql: string): readonly string[] {
-  const tokens: string[] = [];
-  const lexer = new Lexer(sql);
+  return [...tokensBetween(sql, 0, sql.length)];
+}
+
+/** The same for a statement within a file, one by one, so that a long one need not be read to its end. */
+export function* tokensBetween(text: SourceText, start: number, end: number): Generator<string, void> {
+  const lexer = new Lexer(text, start, end);
   while (lexer.next()) {
     if (lexer.kind === 'space' || lexer.kind === 'line-comment' || lexer.kind === 'block-comment') continue;
-    const token = sql.slice(lexer.start, lexer.end);
-    tokens.push(lexer.kind === 'word' ? foldKeyword(token) : token);
+    const token = text.slice(lexer.start, lexer.end);
+    yield lexer.kind === 'word' ? foldKeyword(token) : token;
   }
-  return tokens;
 }
 
 /** The options of the first parenthesised list at or after `from`: `WITH (connect = false, x)` gives connect → FALSE, x → ''. */

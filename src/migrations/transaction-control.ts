@@ -1,4 +1,5 @@
 import type { Statement, TextProblem } from './migration.ts';
+import type { SourceText } from './source-text.ts';
 import { statementTokens } from './statement-tokens.ts';
 
 /** What a file says about its own transaction. */
@@ -45,13 +46,13 @@ function modesAfter(tokens: readonly string[], count: number): string | null {
 }
 
 /** Modes of `BEGIN` and `START TRANSACTION` in all their spellings. */
-function modesOfBegin(text: string, statement: Statement): string | null {
+function modesOfBegin(text: SourceText, statement: Statement): string | null {
   const tokens = statementTokens(text.slice(statement.start, statement.end));
   return modesAfter(tokens, tokens[1] === 'WORK' || tokens[1] === 'TRANSACTION' ? 2 : 1);
 }
 
 /** Modes of `SET [LOCAL] TRANSACTION …`, or null for any other statement (SET TRANSACTION SNAPSHOT among them). */
-function modesOfSet(text: string, statement: Statement): string | null {
+function modesOfSet(text: SourceText, statement: Statement): string | null {
   const { keywords } = statement;
   const at = keywords[1] === 'LOCAL' ? 2 : 1;
   if (keywords[0] !== 'SET' || keywords[at] !== 'TRANSACTION') return null;
@@ -67,7 +68,7 @@ function isPlainCommit(statement: Statement): boolean {
 }
 
 /** Reads the transaction control of a file that runs in one transaction of ours. */
-export function readTransactionControl(text: string, statements: readonly Statement[]): TransactionControl {
+export function readTransactionControl(text: SourceText, statements: readonly Statement[]): TransactionControl {
   const ownTransaction: Statement[] = [];
   const modes: string[] = [];
   const first = statements[0];
@@ -107,7 +108,7 @@ function isBegin(statement: Statement): boolean {
   return statement.keywords[0] === 'BEGIN' || statement.keywords[0] === 'START';
 }
 
-function controlProblem(text: string, statement: Statement): TextProblem {
+function controlProblem(text: SourceText, statement: Statement): TextProblem {
   return {
     offset: statement.start,
     message: `${shownControl(text, statement)} in a file that runs in one transaction`,
@@ -117,12 +118,12 @@ function controlProblem(text: string, statement: Statement): TextProblem {
   };
 }
 
-function shownControl(text: string, statement: Statement): string {
+function shownControl(text: SourceText, statement: Statement): string {
   return statementTokens(text.slice(statement.start, statement.end)).slice(0, 3).join(' ');
 }
 
 /** Problems of a file that runs without a transaction, where each statement has one of its own. */
-export function controlInNoTransactionFile(text: string, statements: readonly Statement[]): readonly TextProblem[] {
+export function controlInNoTransactionFile(text: SourceText, statements: readonly Statement[]): readonly TextProblem[] {
   return statements
     .filter((statement) => isTransactionControl(statement) || isSavepoint(statement))
     .map((statement) => ({

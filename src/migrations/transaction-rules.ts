@@ -1,4 +1,5 @@
 import type { Statement } from './migration.ts';
+import type { SourceText } from './source-text.ts';
 import { isOn, parenthesisedOptions, statementTokens } from './statement-tokens.ts';
 
 /**
@@ -119,7 +120,10 @@ export interface TransactionConflict {
 }
 
 /** All statements of a file that cannot run in the file's one transaction. */
-export function transactionConflicts(text: string, statements: readonly Statement[]): readonly TransactionConflict[] {
+export function transactionConflicts(
+  text: SourceText,
+  statements: readonly Statement[],
+): readonly TransactionConflict[] {
   const conflicts: TransactionConflict[] = [];
   let slotGivenUp = false;
   for (const statement of statements) {
@@ -132,9 +136,13 @@ export function transactionConflicts(text: string, statements: readonly Statemen
   return [...conflicts, ...enumValueConflicts(text, statements)].sort((a, b) => a.statement.start - b.statement.start);
 }
 
+function altersType({ keywords: [first, second] }: Statement): boolean {
+  return first === 'ALTER' && second === 'TYPE';
+}
+
 /** The value that `ALTER TYPE … ADD VALUE 'v'` adds, as its literal is written, or null for any other statement. */
 function addedEnumValue(sql: string, statement: Statement): string | null {
-  if (statement.keywords[0] !== 'ALTER' || statement.keywords[1] !== 'TYPE') return null;
+  if (!altersType(statement)) return null;
   const tokens = statementTokens(sql);
   const add = tokens.findIndex((token, at) => token === 'ADD' && tokens[at + 1] === 'VALUE');
   if (add < 0) return null;
@@ -145,14 +153,16 @@ function addedEnumValue(sql: string, statement: Statement): string | null {
  * An enum value cannot be used before the transaction that added it has committed (55P04; 15 refuses it even for a
  * type made in the same transaction). Use is told by the same literal standing in a later statement.
  */
-function enumValueConflicts(text: string, statements: readonly Statement[]): TransactionConflict[] {
+function enumValueConflicts(text: SourceText, statements: readonly Statement[]): TransactionConflict[] {
   const conflicts: TransactionConflict[] = [];
   const added = new Set<string>();
   for (const statement of statements) {
+    // Most files add none, and then no statement need be looked at.
+    if (added.size === 0 && !altersType(statement)) continue;
     const sql = text.slice(statement.start, statement.end);
     const value = addedEnumValue(sql, statement);
     if (value !== null) added.add(value);
-    else if (added.size > 0) {
+    else {
       const used = usedLiteral(sql, statement, added);
       if (used !== undefined) conflicts.push({ statement, rule: `use of the enum value ${used} added above` });
     }
@@ -161,8 +171,8 @@ function enumValueConflicts(text: string, statements: readonly Statement[]): Tra
 }
 
 function usedLiteral(sql: string, statement: Statement, literals: ReadonlySet<string>): string | undefined {
-  const [first, second] = statement.keywords;
-  if (first === 'COMMENT' || (first === 'ALTER' && second === 'TYPE')) return undefined;
+  const [first] = statement.keywords;
+  if (first === 'COMMENT' || altersType(statement)) return undefined;
   const tokens = statementTokens(sql);
   // A DO block runs at once, and the body of an SQL function is parsed at once; other bodies wait for their first call.
   const bodyCounts =

@@ -232,7 +232,7 @@ function sessionOf(wire: Wire, facts: SessionFacts): Session {
     run: async (text) => {
       await wire.send(text);
     },
-    copyIn: (statement, data) => wire.copyIn(statement, data),
+    copyIn: (statement, rows) => wire.copyIn(statement, rows),
     cancel: () => requestCancel(facts.attempt, facts.parameters, wire.backend()),
     bytesHeard: () => facts.socket.bytesRead,
     answers: (milliseconds) => ping(peerOf(facts), milliseconds),

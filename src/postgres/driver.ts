@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import { finished } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import postgres from 'postgres';
 import { PulseError } from '../errors.ts';
 import type { ConnectionParameters, HostParameters } from './connection-parameters.ts';
@@ -10,7 +11,7 @@ import type { ServerNotice } from './session.ts';
 export interface Wire {
   /** Sends one message of the simple protocol; the rows of its last statement that returned any. */
   send(text: string): Promise<Record<string, unknown>[]>;
-  copyIn(statement: string, data: string): Promise<void>;
+  copyIn(statement: string, rows: Iterable<string | Buffer>): Promise<void>;
   /** Destroys the socket; what is under way fails with this reason. */
   abandon(reason: PulseError): void;
   /** Ends the session; the socket is gone afterwards. */
@@ -105,13 +106,11 @@ export function openWire(
       }
       return lastRows(result);
     },
-    copyIn: async (statement, data) => {
+    copyIn: async (statement, rows) => {
       const stream = await query(statement);
       if (!isWritable(stream)) throw new TypeError('the server did not ask for COPY data');
-      const done = finished(stream);
-      stream.end(data);
       try {
-        await orLost(done);
+        await orLost(pipeline(Readable.from(rows), stream));
       } catch (error) {
         throw reason() ?? translate(error);
       }

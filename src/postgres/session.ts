@@ -27,8 +27,8 @@ export interface Session extends AsyncDisposable {
   rows<Row extends object = Record<string, unknown>>(statement: Sql): Promise<Row[]>;
   /** Runs text as it is (a user's file): any number of statements in one message. Throws as `rows` does. */
   run(text: string): Promise<void>;
-  /** Runs one `COPY … FROM stdin` and sends it `data`. Throws as `rows` does. */
-  copyIn(statement: string, data: string): Promise<void>;
+  /** Runs one `COPY … FROM stdin` and sends it `rows` part by part, each when the one before is on its way. Throws as `rows` does, and what `rows` throws. */
+  copyIn(statement: string, rows: Iterable<string | Buffer>): Promise<void>;
   /** Asks the server, over a second connection, to cancel what this backend is doing. Never throws. */
   cancel(): Promise<void>;
   /** Bytes that came from the server so far. */

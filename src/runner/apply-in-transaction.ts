@@ -1,17 +1,13 @@
 import { PulseError } from '../errors.ts';
 import { explainLedgerStatement } from '../ledger/explain.ts';
 import { hasTouched } from '../ledger/touched.ts';
-import type { Statement } from '../migrations/migration.ts';
-import { locationAt } from '../migrations/parse-file.ts';
 import { StatementError } from '../postgres/errors.ts';
 import { raw } from '../postgres/sql.ts';
 import { explainFailure } from './failure.ts';
 import { callsPromiseIn, endedItself, guardFailure, isPromiseCalledIn, touchesGuard } from './guard-failure.ts';
-import { refuseMissingIndex } from './in-doubt-index.ts';
-import { readBareStatement } from './in-doubt-statement.ts';
-import { type Message, messagesOf } from './messages.ts';
+import type { Message } from './messages.ts';
 import { clearPooledSession, rollBack } from './pooled-leftovers.ts';
-import { readAsSent } from './read-as-sent.ts';
+import { sendParts } from './send-parts.ts';
 import {
   type Answers,
   type Begun,
@@ -99,7 +95,7 @@ async function hear(answers: Answers, schema: string, step: Step, place: Place):
   return answers.committed;
 }
 
-/** Sends a file and waits for each answer, where something has to be looked at, or data to be sent, in between. */
+/** Sends a file in parts and looks at what it left, where something has to be looked at, or data to be sent, in between. */
 async function partByPart(
   deps: RunnerDeps,
   run: StepRun,
@@ -114,15 +110,9 @@ async function partByPart(
   const begun = onlyRow(await session.rows<Begun>(raw(opening(session, run, step, attempt.lockTimeoutMs, guard))));
   place.began = begun.began;
   if (session.pooled) attempt.onBackend(begun.pid);
-  for (const [index, message] of messagesOf(step.file).entries()) {
-    // The cancel request went out at the signal; a statement begun behind it would run to its end.
-    deps.signal.throwIfAborted();
-    if (index > 0) await session.run(readAsSent('SET LOCAL'));
+  await sendParts(deps, step, begun.xid, (message) => {
     place.sent = message;
-    await (message.kind === 'copy' ? session.copyIn(message.text, message.rows) : session.run(message.text));
-    if (message.kind === 'sql' && message.last !== undefined) await refuseSkipped(session, step, message.last);
-  }
-  place.sent = null;
+  });
   deps.signal.throwIfAborted();
   const left = onlyRow(await session.rows<Left>(raw(inspection(session, run.schema, attempt.lockTimeoutMs))));
   refuseOtherTransaction(begun, left, run.schema, step);
@@ -155,17 +145,6 @@ function explain({ signal }: RunnerDeps, { schema }: StepRun, step: Step, error:
   if (error instanceof PulseError && error.code === 'migration-failed')
     return error.withResult(undefined, [rolledBack]);
   return error;
-}
-
-/** Asked at once and not at the end of the file: names are still resolved as the statement resolved them. */
-async function refuseSkipped(session: RunnerDeps['session'], { file }: Step, statement: Statement): Promise<void> {
-  try {
-    await refuseMissingIndex(session, readBareStatement(file.text.slice(statement.start, statement.end)));
-  } catch (error) {
-    if (!(error instanceof PulseError) || error.code !== 'migration-failed') throw error;
-    const location = locationAt(file.path, file.text, statement.start);
-    throw new PulseError(error.code, error.message, { hint: error.hint, location, cause: error });
-  }
 }
 
 function wasStopped(error: unknown): boolean {

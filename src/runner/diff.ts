@@ -37,6 +37,13 @@ export async function diff(input: {
   }
   const recorded = await readRecordedSql(input.session, input.schema, standing.applied.id);
   const label = `${standing.version}_${standing.name}`;
+  if (recorded.up === null) {
+    throw new PulseError(
+      'not-possible',
+      `the text of ${label} was not kept when it was applied, as it is larger than 1 MB: only its checksum can be compared`,
+      { hint: 'pulse-migrate status says whether it was changed' },
+    );
+  }
   const patches = [
     patchOf('up', label, recorded.up, standing.migration?.up ?? null),
     patchOf('down', label, recorded.down, standing.migration?.down ?? null),
@@ -51,7 +58,7 @@ function patchOf(
   file: MigrationFile | null,
 ): DiffResult['patches'][number] | null {
   const before = unixLines(recorded ?? '');
-  const after = unixLines(file?.text ?? '');
+  const after = unixLines(file?.text.slice(0) ?? '');
   if (before === after) return null;
   const patch = createTwoFilesPatch(`applied/${label}.${direction}.sql`, file?.path ?? 'missing', before, after);
   return { direction, patch: patch.replace(/^=+\n/, '') };

@@ -3,6 +3,7 @@ import { guardConstraint } from '../ledger/append.ts';
 import type { MigrationFile } from '../migrations/migration.ts';
 import { locationAt } from '../migrations/parse-file.ts';
 import { offsetOfPosition } from '../migrations/position.ts';
+import { extentOf } from '../migrations/source-text.ts';
 import { type StatementError, serverReport } from '../postgres/errors.ts';
 import type { Message } from './messages.ts';
 
@@ -45,8 +46,12 @@ function locationOf(error: StatementError, file: MigrationFile, message: Message
   const offset =
     error.position === undefined
       ? statementOffset(error, file, message)
-      : message.offset + offsetOfPosition(message.text, error.position);
+      : message.offset + extentOf(file.text, upTo(message.text, error.position));
   return offset === null ? null : locationAt(file.path, file.text, offset);
+}
+
+function upTo(text: string, position: number): string {
+  return text.slice(0, offsetOfPosition(text, position));
 }
 
 /** Where the statement that failed begins, for errors without a position (a constraint violated by data, say). */
@@ -54,7 +59,7 @@ function statementOffset(error: StatementError, file: MigrationFile, message: Me
   const sent = file.statements.filter(
     ({ start, end }) =>
       start >= message.offset &&
-      end <= message.offset + message.text.length &&
+      end <= message.offset + extentOf(file.text, message.text) &&
       !file.leftOut.some((part) => start >= part.start && end <= part.end),
   );
   const before = message.kind === 'sql' ? (message.before ?? 0) : 0;

@@ -6,9 +6,15 @@ import { StatementError } from '../postgres/errors.ts';
 import { leaseLost } from './lease-lost.ts';
 import type { Step } from './step.ts';
 
-/** Whether a file would call the guard's promise in before it can be kept, by what its text shows. */
-export function callsPromiseIn({ file }: Step): boolean {
-  return /\bset\s+constraints\s[^;]*\b(?:all|guard_promises_a_ledger_row)\b/i.test(file.text);
+/**
+ * Whether a file would call the guard's promise in before it can be kept, by what its text shows. A large one is looked
+ * at by its first words alone, since where the promise turns out to be called in the file is run again without it.
+ */
+export function callsPromiseIn({ file: { text, statements } }: Step): boolean {
+  if (typeof text === 'string') return /\bset\s+constraints\s[^;]*\b(?:all|guard_promises_a_ledger_row)\b/i.test(text);
+  return statements.some(
+    ({ keywords: [first, second, third] }) => `${first} ${second} ${third}` === 'SET CONSTRAINTS ALL',
+  );
 }
 
 /** The guard's promise was checked by a SET CONSTRAINTS within a function, and not by a COMMIT. */
@@ -72,7 +78,7 @@ export function durationIn(
 
 /** A file that would drop or alter the guard is stopped by the server, since the guard's promise is still open. */
 export function touchesGuard(error: StatementError, schema: string, { file }: Step): PulseError | null {
-  const told = `${error.context ?? ''} ${file.text}`;
+  const told = `${error.context ?? ''} ${typeof file.text === 'string' ? file.text : ''}`;
   const meant = told.includes(schema) || /\bowned\b/i.test(told);
   return error.sqlstate === '55006' && /\bguard\b/.test(error.message) && meant
     ? hasTouched(file.path, schema, error)

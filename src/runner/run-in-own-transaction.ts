@@ -5,6 +5,7 @@ import { raw } from '../postgres/sql.ts';
 import { lockLease } from './fence.ts';
 import { refuseMissingIndex } from './in-doubt-index.ts';
 import { readBareStatement } from './in-doubt-statement.ts';
+import { rowsOf } from './messages.ts';
 import { beginning, clearPooledSession, rollBack } from './pooled-leftovers.ts';
 import { readAsSent } from './read-as-sent.ts';
 import { fileSettings, ownRoleForNow, ownStateAgain, pooledOpening } from './session-state.ts';
@@ -34,7 +35,7 @@ export async function runInOwnTransaction(
     began = begun?.began ?? null;
     await (statement.copyData === null
       ? session.run(text)
-      : session.copyIn(text, step.file.text.slice(statement.copyData.start, statement.copyData.end)));
+      : session.copyIn(text, rowsOf(step.file.text, statement.copyData)));
     if (statement.keywords[0] === 'CREATE') await refuseMissingIndex(session, readBareStatement(text));
     const own = session.pooled
       ? ownStateAgain(attempt.lockTimeoutMs)
@@ -65,5 +66,7 @@ function opening(session: RunnerDeps['session'], step: Step, { lockTimeoutMs }: 
 
 /** A file without a transaction may set the limit itself; then it means it. */
 export function setsLockTimeout(step: Step): boolean {
-  return /\bset\s+(?:session\s+|local\s+)?lock_timeout\b/i.test(step.file.text);
+  return step.file.statements.some(({ keywords }) =>
+    /^SET (?:SESSION |LOCAL )?LOCK_TIMEOUT\b/.test(keywords.join(' ')),
+  );
 }

@@ -68,7 +68,7 @@ function byStatement(deps: ScriptDeps, ledger: LedgerState, step: Step): string 
     `-- ${file.path} (no transaction)`,
     'DISCARD ALL;',
     terminated(fileSettings(file.directives, 'SET', file.directives.lockTimeoutMs)),
-    unfinished === null ? terminated(file.text) : rest(step, unfinished),
+    unfinished === null ? terminated(file.text.slice(0)) : rest(step, unfinished),
     'DISCARD ALL;',
     `${appendEntry(ledger.schema, entry, 'now').text};`,
   ]);
@@ -91,9 +91,11 @@ function rest(step: Step, { finished, begun }: UnfinishedMigration): string {
 }
 
 function body(step: Step): string {
-  return messagesOf(step.file)
-    .map((message) => (message.kind === 'copy' ? `${message.text};\n${message.rows}\\.` : terminated(message.text)))
-    .join('\n');
+  return Array.from(messagesOf(step.file), (message) =>
+    message.kind === 'copy'
+      ? `${message.text};\n${step.file.text.slice(message.data.start, message.data.end)}\\.`
+      : terminated(message.text),
+  ).join('\n');
 }
 
 function terminated(text: string): string {

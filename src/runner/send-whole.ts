@@ -4,7 +4,7 @@ import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 import { join, raw, type Sql } from '../postgres/sql.ts';
 import { callsPromiseIn, durationIn } from './guard-failure.ts';
-import { messagesOf, type SqlMessage } from './messages.ts';
+import { behindOwn, messagesOf, type SqlMessage } from './messages.ts';
 import { beginning } from './pooled-leftovers.ts';
 import { fileSettings, lastingSettings, ownBeginning, ownStateBefore } from './session-state.ts';
 import { type Attempt, entryOf, type RunnerDeps, type Step, type StepRun } from './step.ts';
@@ -32,14 +32,11 @@ export interface Answers {
   readonly committed: Promise<number>;
 }
 
-/** Files of more characters than this are sent part by part, and none behind them before they are done. */
-const wholeAtMost = 1_000_000;
-
 /** Whether all of a file can be sent at once, without looking at an answer in between. */
 export function canBeSentWhole(session: Session, step: Step): boolean {
   const { file } = step;
   // Behind a pooler what the file leaves in the session has to be looked for.
-  if (session.pooled || file.mode !== 'transaction' || file.text.length > wholeAtMost) return false;
+  if (session.pooled || file.mode !== 'transaction' || typeof file.text !== 'string') return false;
   return onlyMessage(step) !== null && !callsPromiseIn(step);
 }
 
@@ -64,7 +61,7 @@ export function sendWhole(
   const { session } = deps;
   const only = onlyMessage(step);
   if (only === null) throw new TypeError(`${step.file.path} cannot be sent whole`);
-  const message = behindGuard(only, run);
+  const message = behindOwn(step.file, only, insideGuard(run.schema, run.entry).text);
   // Alone: DISCARD ALL cannot run in a transaction, not even in that of a message with several statements.
   const fresh = heard(session.run('DISCARD ALL'));
   void heard(session.run(lastingSettings));
@@ -81,7 +78,7 @@ export function sendWhole(
 }
 
 /** An answer whose failure need not be waited for. */
-function heard<Result>(answer: Promise<Result>): Promise<Result> {
+export function heard<Result>(answer: Promise<Result>): Promise<Result> {
   answer.catch(() => {});
   return answer;
 }
@@ -91,12 +88,6 @@ export function onlyRow<Row>(rows: readonly Row[]): Row {
   const [row] = rows;
   if (row === undefined) throw new TypeError('the server gave no row');
   return row;
-}
-
-/** Statements of our own in front of a file: the server counts its positions and its statements from there. */
-function behindGuard(message: SqlMessage, { schema, entry }: StepRun): SqlMessage {
-  const before = `${insideGuard(schema, entry).text};\n`;
-  return { ...message, text: before + message.text, offset: message.offset - before.length, before: 1 };
 }
 
 /** Begins the transaction of a file: settings of ours and of its directives, and the guard. */

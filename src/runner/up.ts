@@ -1,6 +1,6 @@
 import { PulseError } from '../errors.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
-import type { Folder, Migration } from '../migrations/migration.ts';
+import type { Folder, Migration, MigrationFile } from '../migrations/migration.ts';
 import { compare } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { type ConfirmedStep, withoutLost } from './lost-steps.ts';
@@ -93,10 +93,15 @@ export function upStep(migration: Migration, details: Readonly<Record<string, un
     file: migration.up,
     upChecksum: migration.up.checksum,
     downChecksum: migration.down?.checksum ?? null,
-    upSql: migration.up.text,
-    downSql: migration.down?.text ?? null,
+    upSql: kept(migration.up),
+    downSql: migration.down === null ? null : kept(migration.down),
     details,
   };
+}
+
+/** The text that the ledger keeps: of a file that is too large for memory, the checksum has to do. */
+function kept({ text }: MigrationFile): string | null {
+  return typeof text === 'string' ? text : null;
 }
 
 /** For a person who reads a failure: what is applied now, and what did not run. */

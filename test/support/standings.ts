@@ -1,3 +1,4 @@
+import { layoutVersion } from '../../src/ledger/layout.ts';
 import type { AppliedMigration, LedgerState } from '../../src/ledger/ledger.ts';
 import type { Folder, Migration } from '../../src/migrations/migration.ts';
 import { parseMigrationText } from '../../src/migrations/parse-file.ts';
@@ -26,7 +27,7 @@ function pair(version: string, text = `SELECT ${Number(version)};`): Migration {
 
 /** A ledger in which these versions are applied, in this order, each as `folderOf` writes it. */
 export function ledgerOf(versions: readonly string[], unfinished: LedgerState['unfinished'] = []): LedgerState {
-  return { schema: 'pulse_migrate', layout: 1, running: false, applied: versions.map(applied), unfinished };
+  return { schema: 'pulse_migrate', layout: layoutVersion, running: false, applied: versions.map(applied), unfinished };
 }
 
 function applied(version: string, index: number): AppliedMigration {

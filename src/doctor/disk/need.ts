@@ -1,4 +1,5 @@
 import type { Migration } from '../../migrations/migration.ts';
+import type { SourceText } from '../../migrations/source-text.ts';
 import { quoteIdentifier } from '../../postgres/identifiers.ts';
 import type { Session } from '../../postgres/session.ts';
 import { sql } from '../../postgres/sql.ts';
@@ -36,6 +37,10 @@ interface Leaf {
   readonly bytes: string;
 }
 
+function bytesOf(text: SourceText): number {
+  return typeof text === 'string' ? Buffer.byteLength(text) : text.length;
+}
+
 /** The sum of all places. */
 export function totalNeed(need: DiskNeed): number {
   return need.walBytes + [...need.dataBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
@@ -46,7 +51,7 @@ export function totalNeed(need: DiskNeed): number {
  * pending statement rewrites, indexes or copies, each for data files and again for WAL (3.5 times for UPDATE).
  */
 export async function estimateNeed(session: Session, pending: readonly Migration[]): Promise<DiskNeed> {
-  const textBytes = pending.reduce((sum, migration) => sum + Buffer.byteLength(migration.up.text), 0);
+  const textBytes = pending.reduce((sum, migration) => sum + bytesOf(migration.up.text), 0);
   const base = fixedBytes + textFactor * textBytes;
   const dataBytes = new Map<string, number>([['', base]]);
   const tables = new Map<string, number>();

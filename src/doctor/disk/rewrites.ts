@@ -1,6 +1,7 @@
 import { changesColumnType } from '../../migrations/alter-table.ts';
 import type { MigrationFile, Statement } from '../../migrations/migration.ts';
-import { statementTokens } from '../../migrations/statement-tokens.ts';
+import type { SourceText } from '../../migrations/source-text.ts';
+import { tokensBetween } from '../../migrations/statement-tokens.ts';
 
 /** A statement that writes existing data anew, and every name in it that could be a table's: parts, already folded. */
 export interface Rewrite {
@@ -24,11 +25,11 @@ export function rewritesOf(file: Pick<MigrationFile, 'text' | 'statements'>): Re
 const interesting =
   /^(ALTER (TABLE|MATERIALIZED)|UPDATE|REINDEX|CLUSTER|VACUUM|REFRESH|INSERT|CREATE (UNIQUE )?INDEX|CREATE (UNLOGGED )?TABLE|CREATE MATERIALIZED)\b/;
 
-function rewrittenNames(text: string, { start, end, keywords }: Statement): string[][] {
+function rewrittenNames(text: SourceText, { start, end, keywords }: Statement): string[][] {
   const kind = interesting.exec(keywords.join(' '))?.[1];
   // Most statements are of no interest, and the data of a large INSERT need not be looked at twice.
   if (kind === undefined) return [];
-  const tokens = statementTokens(text.slice(start, end));
+  const tokens = beforeValues(tokensBetween(text, start, end));
   switch (kind.replace(/UNIQUE |UNLOGGED /, '')) {
     case 'ALTER TABLE':
     case 'ALTER MATERIALIZED':
@@ -47,6 +48,19 @@ function rewrittenNames(text: string, { start, end, keywords }: Statement): stri
     default:
       return namesIn(tokens);
   }
+}
+
+/** All that stands before the rows of an INSERT, which may be megabytes. */
+function beforeValues(tokens: Iterable<string>): readonly string[] {
+  const before: string[] = [];
+  let depth = 0;
+  for (const token of tokens) {
+    if (token === '(') depth += 1;
+    if (token === ')') depth -= 1;
+    if (token === 'VALUES' && depth === 0 && before[0] === 'INSERT') break;
+    before.push(token);
+  }
+  return before;
 }
 
 function after(tokens: readonly string[], keyword: string): readonly string[] {

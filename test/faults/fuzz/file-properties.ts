@@ -1,9 +1,13 @@
 import { isUtf8 } from 'node:buffer';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { PulseError } from '../../../src/errors.ts';
 import type { MigrationFile, TextRange } from '../../../src/migrations/migration.ts';
 import {
   type FileSource,
   type ParsedFile,
+  parseLargeFile,
   parseMigrationBytes,
   parseRecordedFile,
 } from '../../../src/migrations/parse-file.ts';
@@ -36,6 +40,7 @@ export function checkFile(bytes: Uint8Array, counts: FileCounts): void {
   const readable = isUtf8(bytes) && !bytes.includes(0);
   if (readable === 'problem' in parsed)
     untrue(`${readable ? 'readable bytes are refused' : 'bytes that are no text are taken'}`);
+  checkOnDisk(bytes, parsed);
   if ('problem' in parsed) return;
   counts.decoded++;
   const { text } = parsed.file;
@@ -60,6 +65,50 @@ function untrue(detail: string): never {
   throw new FuzzFault('untrue', detail);
 }
 
+/** As few as the marks of encodings need: what is cut between two blocks is what is to be found. */
+const blockBytes = 64;
+const onDisk = join(mkdtempSync(join(tmpdir(), 'pulse-fuzz-')), '1_x.up.sql');
+process.once('exit', () => rmSync(dirname(onDisk), { recursive: true, force: true }));
+
+/** A file that is read from the disk in blocks is the same as one that is kept in memory, in bytes and not in UTF-16. */
+function checkOnDisk(bytes: Uint8Array, inMemory: ReturnType<typeof parseMigrationBytes>): void {
+  writeFileSync(onDisk, bytes);
+  const large = parseLargeFile(onDisk, strict, blockBytes);
+  if ('problem' in large || 'problem' in inMemory) {
+    if ('problem' in large !== 'problem' in inMemory) untrue('the bytes are refused in memory or on the disk alone');
+    return;
+  }
+  const text = inMemory.file.text.slice(0);
+  let [units, counted] = [0, 0];
+  const inBytes = (offset: number) => {
+    counted =
+      offset < units
+        ? Buffer.byteLength(text.slice(0, offset))
+        : counted + Buffer.byteLength(text.slice(units, offset));
+    units = offset;
+    return counted;
+  };
+  const range = ({ start, end }: TextRange) => ({ start: inBytes(start), end: inBytes(end) });
+  const facts = ({ file, problems }: ParsedFile, at: typeof range) => ({
+    statements: file.statements.map((statement) => ({
+      ...at(statement),
+      keywords: statement.keywords,
+      copyData: statement.copyData && at(statement.copyData),
+    })),
+    leftOut: file.leftOut.map(at),
+    checksum: file.checksum,
+    mode: file.mode,
+    modes: file.transactionModes,
+    directives: file.directives,
+    problems: problems.map(({ message, location }) => [message, location?.line, location?.column]),
+  });
+  const [ours, theirs] = [facts(large, (part) => ({ start: part.start, end: part.end })), facts(inMemory, range)].map(
+    (all) => JSON.stringify(all),
+  );
+  if (ours !== theirs) untrue(`on the disk ${ours}, in memory ${theirs}`);
+  if (large.file.text.slice(0) !== text) untrue('the text on the disk is not what is kept in memory');
+}
+
 /** Statements and left out parts lie in the text, one behind the other; each problem has a line that exists. */
 function checkPlaces({ file, problems }: ParsedFile): void {
   for (const ranges of [file.statements, file.leftOut]) {
@@ -69,7 +118,7 @@ function checkPlaces({ file, problems }: ParsedFile): void {
       return end;
     }, 0);
   }
-  const lines = file.text.split(/\r\n|\n|\r/).length;
+  const lines = file.text.slice(0).split(/\r\n|\n|\r/).length;
   for (const { location } of problems) {
     const { line = 1, column = 1 } = location ?? {};
     if (line < 1 || line > lines || column < 1) untrue(`a problem at ${line}:${column} of ${lines} lines`);

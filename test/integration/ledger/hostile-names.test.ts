@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { readSchemaName } from '../../../src/config/readings.ts';
 import { installLedger } from '../../../src/ledger/install.ts';
+import { layoutVersion } from '../../../src/ledger/layout.ts';
 import { readLedger } from '../../../src/ledger/read.ts';
 import { ident, sql } from '../../../src/postgres/sql.ts';
 import { indexState, meaningOf } from '../../../src/runner/in-doubt-catalog.ts';
@@ -51,7 +52,7 @@ test('a ledger works in a schema of any hostile name that may be one, and nothin
       await installLedger(installing(session), { schema, toolVersion: '0.0.0', waitMs: 0 });
       expect(await readLedger(session, schema), schema).toEqual({
         schema,
-        layout: 1,
+        layout: layoutVersion,
         running: false,
         applied: [],
         unfinished: [],

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { PulseError } from '../../../src/errors.ts';
 import type { ProgressEvent } from '../../../src/events.ts';
 import { installLedger } from '../../../src/ledger/install.ts';
+import { layoutVersion } from '../../../src/ledger/layout.ts';
 import { readLedger } from '../../../src/ledger/read.ts';
 import { test } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
@@ -59,7 +60,7 @@ test('an installation goes on as soon as the other one has ended', async ({ data
 
   await installLedger({ session, emit: () => undefined, ...sleepingClock(other.end) }, wanted);
 
-  expect((await readLedger(session, 'pulse_migrate')).layout).toBe(1);
+  expect((await readLedger(session, 'pulse_migrate')).layout).toBe(layoutVersion);
 });
 
 const taken: readonly (readonly [name: string, statement: string])[] = [

@@ -48,3 +48,31 @@ test('without a terminal a wait is told at once when it begins, not again and ag
     'waiting for another ru',
   ]);
 });
+
+test('of a large file the share, the rate and the time left are told, and a try that begins anew is measured anew', () => {
+  const lines: string[] = [];
+  let now = 0;
+  const stream = { isTerminal: false, terminal: null, columns: 80, write: (text: string) => void lines.push(text) };
+  const sink = progressSink(
+    { env: {}, stdout: stream, stderr: stream, now: () => new Date(now) },
+    { json: false, quiet: false, verbose: false, noColour: true },
+  );
+  const mebibytes = (number: number): ProgressEvent => ({
+    type: 'migration-progress',
+    version: '0001',
+    bytes: number * 1_048_576,
+    totalBytes: 100 * 1_048_576,
+  });
+
+  for (const done of [0, 50, 10, 60]) {
+    sink.emit(mebibytes(done));
+    now += 10_000;
+  }
+
+  expect(lines).toEqual([
+    '0001: 0 B of 100.0 MiB\n',
+    '0001: 50.0 MiB of 100.0 MiB, 5.0 MiB/s, 10.0 s left\n',
+    '0001: 10.0 MiB of 100.0 MiB\n',
+    '0001: 60.0 MiB of 100.0 MiB, 5.0 MiB/s, 8.0 s left\n',
+  ]);
+});

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { MigrationFile } from '../../../src/migrations/migration.ts';
 import { parseMigrationText } from '../../../src/migrations/parse-file.ts';
-import { messagesOf } from '../../../src/runner/messages.ts';
+import { messagesOf as generatedMessages, rowsOf } from '../../../src/runner/messages.ts';
 
+const messagesOf = (file: MigrationFile) => [...generatedMessages(file)];
 const parse = (text: string) =>
   parseMigrationText(text, { path: 'm.up.sql', direction: 'up', allowEmpty: true, transaction: 'strict' }).file;
 
@@ -18,7 +20,11 @@ test('COPY data travels by itself, and what stands before and behind it keeps it
   const messages = messagesOf(parse(text));
 
   expect(
-    messages.map((message) => [message.kind, message.text.trim(), message.kind === 'copy' ? message.rows : null]),
+    messages.map((message) => [
+      message.kind,
+      message.text.trim(),
+      message.kind === 'copy' ? [...rowsOf(text, message.data)].join('') : null,
+    ]),
   ).toEqual([
     ['sql', 'SELECT 1;', null],
     ['copy', 'COPY a FROM stdin', '1\n2\n'],
