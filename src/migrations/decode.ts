@@ -47,7 +47,7 @@ const notUtf8 = {
   hint: 'save it as UTF-8; if it is Latin-1: iconv -f ISO-8859-1 -t UTF-8',
 } as const;
 
-function lineOf(bytes: Uint8Array, offset: number): number {
+export function lineOf(bytes: Uint8Array, offset: number): number {
   let line = 1;
   for (let at = bytes.indexOf(lineFeed); at >= 0 && at < offset; at = bytes.indexOf(lineFeed, at + 1)) line++;
   return line;
@@ -82,11 +82,10 @@ export function decode(bytes: Uint8Array): Decoded {
   }
 }
 
-/** As `decode`, of a file that comes in parts: what is wrong with the bytes so far, or null. */
+/** As `decode`, of a file that comes in parts: what is wrong with the bytes so far, or null. Lines count from the part that was added last. */
 export class RunningDecode {
   /** The beginning of a character whose end is in the next part. */
   #cut: Buffer = Buffer.alloc(0);
-  #lines = 0;
   #first = true;
 
   add(part: Buffer): DecodeProblem | null {
@@ -95,17 +94,16 @@ export class RunningDecode {
     if (encoding !== null) return foreign(encoding);
     const bytes = this.#cut.length === 0 ? part : Buffer.concat([this.#cut, part]);
     const zero = bytes.indexOf(0);
-    if (zero >= 0) return { ...holdsZero, line: this.#lines + lineOf(bytes, zero) };
+    if (zero >= 0) return { ...holdsZero, line: lineOf(bytes, zero) };
     const whole = bytes.subarray(0, lastCharacter(bytes));
-    if (!isUtf8(whole)) return { ...notUtf8, line: this.#lines + firstBadLine(whole) };
-    this.#lines += lineOf(whole, whole.length) - 1;
+    if (!isUtf8(whole)) return { ...notUtf8, line: firstBadLine(whole) };
     this.#cut = Buffer.from(bytes.subarray(whole.length));
     return null;
   }
 
   /** To be asked behind the last part. */
   end(): DecodeProblem | null {
-    return this.#cut.length === 0 || isUtf8(this.#cut) ? null : { ...notUtf8, line: this.#lines + 1 };
+    return this.#cut.length === 0 || isUtf8(this.#cut) ? null : { ...notUtf8, line: 1 };
   }
 }
 

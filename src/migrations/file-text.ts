@@ -85,10 +85,16 @@ export class FileText {
 
   /** The first place at or behind `from` where `needle` stands, or -1. */
   indexOf(needle: string, from: number): number {
-    const wanted = Buffer.from(needle);
+    const [wanted, length] = soughtIn(needle);
+    let at = from;
+    if (at >= this.#from && at < this.#from + this.#block.length) {
+      const found = this.#block.indexOf(wanted, at - this.#from);
+      if (found >= 0) return this.#from + found;
+      at = Math.max(at, this.#from + this.#block.length - length + 1);
+    }
     // A dollar quote may have a tag of any length.
-    const bytes = Math.max(this.#blockBytes, 2 * wanted.length);
-    for (let at = from; at < this.length; at += bytes - wanted.length + 1) {
+    const bytes = Math.max(this.#blockBytes, 2 * length);
+    for (; at < this.length; at += bytes - length + 1) {
       this.#load(at, bytes);
       const found = this.#block.indexOf(wanted);
       if (found >= 0) return at + found;
@@ -114,4 +120,11 @@ export class FileText {
   #changed(cause?: unknown): FileChanged {
     return new FileChanged(this.#shown, cause);
   }
+}
+
+/** What to search bytes for, and its length in bytes: a single character of ASCII is found fastest by its number. */
+function soughtIn(needle: string): [sought: number | Buffer, length: number] {
+  if (needle.length === 1 && needle < '\x80') return [needle.charCodeAt(0), 1];
+  const bytes = Buffer.from(needle);
+  return [bytes, bytes.length];
 }

@@ -1,6 +1,6 @@
 import { type FileIdentity, identityOf } from '../regular-file.ts';
 import { RunningChecksum } from './checksum.ts';
-import { type DecodeProblem, RunningDecode } from './decode.ts';
+import { type DecodeProblem, lineOf, RunningDecode } from './decode.ts';
 import { FileChanged, FileText } from './file-text.ts';
 
 /** Files of more bytes than this stay on the disk and are sent in pieces; the ledger keeps their checksums alone. */
@@ -30,12 +30,24 @@ export function readLargeFile(
   for (let at = 0; at < text.length; at += blockBytes) {
     const part = text.bytes(at, Math.min(text.length, at + blockBytes));
     const problem = decode.add(part);
-    if (problem !== null) return { problem };
+    if (problem !== null) return { problem: behind(text, at, blockBytes, problem) };
     checksum.add(part);
     ends.add(part);
   }
   const problem = decode.end();
-  return problem === null ? { text, checksum: checksum.digest(), mixesLineEnds: ends.mixed } : { problem };
+  if (problem !== null) return { problem: behind(text, text.length, blockBytes, problem) };
+  return { text, checksum: checksum.digest(), mixesLineEnds: ends.mixed };
+}
+
+/** The same problem, its line counted from the beginning of the file: only now is that worth another look at it. */
+function behind(text: FileText, offset: number, blockBytes: number, problem: DecodeProblem): DecodeProblem {
+  if (problem.line === undefined) return problem;
+  let line = problem.line;
+  for (let at = 0; at < offset; at += blockBytes) {
+    const part = text.bytes(at, Math.min(offset, at + blockBytes));
+    line += lineOf(part, part.length) - 1;
+  }
+  return { ...problem, line };
 }
 
 const byteOrderMark = Buffer.from('\uFEFF');

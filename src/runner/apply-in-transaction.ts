@@ -22,9 +22,16 @@ import {
 import { freshSession } from './session-state.ts';
 import type { Attempt, Done, RunnerDeps, Step, StepRun } from './step.ts';
 
+/** What was sent before this file's turn came. */
+interface SentAhead {
+  /** What the file was sent as already, if it was. */
+  readonly answers: Answers | null;
+  /** Told that the file has to be sent again: those behind it have not run, and nobody need listen to their answers. */
+  readonly drop: () => void;
+}
+
 /**
- * Runs one file in one transaction, its ledger row in the same: both or neither. `sentAhead` is what it was sent as
- * already, if it was.
+ * Runs one file in one transaction, its ledger row in the same: both or neither.
  * @throws {PulseError} `migration-failed` or `lock-not-obtained` when it was rolled back, `interrupted` likewise,
  * `connection-lost` when the connection went; the message says what is known then.
  */
@@ -33,18 +40,19 @@ export async function applyInTransaction(
   run: StepRun,
   step: Step,
   attempt: Attempt,
-  sentAhead: Answers | null = null,
+  sentAhead: SentAhead,
 ): Promise<Done> {
   const promised = !callsPromiseIn(step);
   if (!deps.session.pooled) attempt.onBackend(deps.session.backendPid);
-  const answers = sentAhead ?? (canBeSentWhole(deps.session, step) ? sendWhole(deps, run, step, attempt, null) : null);
+  const answers =
+    sentAhead.answers ?? (canBeSentWhole(deps.session, step) ? sendWhole(deps, run, step, attempt, null) : null);
   try {
     return await applyOnce(deps, run, step, attempt, { promised, answers });
   } catch (error) {
     // A function may call the promise in where the file's own text does not show it; all of it was rolled back.
-    if (promised && isPromiseCalledIn(error))
-      return applyOnce(deps, run, step, attempt, { promised: false, answers: null });
-    throw error;
+    if (!promised || !isPromiseCalledIn(error)) throw error;
+    sentAhead.drop();
+    return applyOnce(deps, run, step, attempt, { promised: false, answers: null });
   }
 }
 

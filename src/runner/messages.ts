@@ -31,7 +31,7 @@ const endOfData = '\\.';
  * A file that is not kept in memory is sent in messages of about so many bytes: sent at once, 100 MiB of INSERTs cost
  * the backend 600 MiB (measured).
  */
-const pieceBytes = 131_072;
+const pieceBytes = 65_536;
 
 /** Data travel in parts of so many bytes. */
 const dataBytes = 65_536;

@@ -89,10 +89,12 @@ export async function runSteps(
         if (step.file.mode === 'transaction') {
           ahead.fill(index);
           return tryForLock((attempt) =>
-            applyInTransaction(now, run, step, attempt, ahead.take(step)).catch((error: unknown) => {
-              if (!isConnectionLost(error)) ahead.drop();
-              throw error;
-            }),
+            applyInTransaction(now, run, step, attempt, { answers: ahead.take(step), drop: ahead.drop }).catch(
+              (error: unknown) => {
+                if (!isConnectionLost(error)) ahead.drop();
+                throw error;
+              },
+            ),
           );
         }
         return applyByStatement(now, run, step, unfinishedOf(run.ledger, step), tryForLock);

@@ -2,7 +2,7 @@ import { quoteIdentifier } from '../../postgres/identifiers.ts';
 import type { Session } from '../../postgres/session.ts';
 import { sql } from '../../postgres/sql.ts';
 import { type Check, type Finding, fine } from '../check.ts';
-import { codeOf } from '../pending-code.ts';
+import { codeMentions } from '../pending-code.ts';
 
 interface ExtensionState {
   readonly installed: string | null;
@@ -19,7 +19,7 @@ export const pgcrypto: Check = {
   why: 'Pulse and many schemas create it in their first migration, which fails where the package is missing.',
   beforeUp: true,
   async run({ session, pending }) {
-    const needed = pending.some((migration) => /\bpgcrypto\b/i.test(codeOf(migration.up)));
+    const needed = pending.some((migration) => codeMentions(migration.up, /\bpgcrypto\b/i));
     return extensionFinding(session, 'pgcrypto', needed);
   },
 };

@@ -16,7 +16,7 @@ export const fromOutside: readonly HostileFile[] = [
   raises('raise 57P01', "ERRCODE = '57P01'"),
   raises('raise 57P03', "ERRCODE = '57P03'"),
   raises('raise 25P03', "ERRCODE = '25P03'"),
-  raises('raise 40001', "ERRCODE = '40001'"),
+  raises('raise 40001', "ERRCODE = '40001'", { ends: refused('lock-not-obtained', 'forged') }),
   raises('raise 55P03', "ERRCODE = '55P03'", { ends: refused('lock-not-obtained', 'forged') }),
   raises('raise 57014', "ERRCODE = '57014'"),
   raises('raise 42501', "ERRCODE = '42501'"),
@@ -99,7 +99,7 @@ CREATE EVENT TRIGGER empties ON ddl_command_end EXECUTE FUNCTION public.empties(
     name: 'end of its own backend without a transaction',
     mode: 'no-transaction',
     does: 'SELECT pg_terminate_backend(pg_backend_pid());',
-    ends: { code: 'connection-lost', says: 'stopped part of the way', left: 'first mark' },
+    ends: { code: 'connection-lost', says: 'was stopped: 1 of 3', left: 'first mark' },
   },
   {
     name: 'raise 57P01 without a transaction',

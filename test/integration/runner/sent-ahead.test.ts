@@ -73,6 +73,18 @@ test.for(failures)(
   },
 );
 
+test('a function in the tenth of twenty files that has deferred constraints checked at once keeps nothing behind it from being applied', async ({
+  database,
+}) => {
+  const tenth =
+    "CREATE TABLE t10 (id int);\nDO $$ BEGIN EXECUTE concat('SET CONSTR', 'AINTS ALL IMM', 'EDIATE'); END $$;\n";
+  const project = await openProject(files(tenth), database);
+
+  await project.done(['up']);
+
+  expect(await stateOf(database)).toEqual({ recorded: numbers, there: numbers });
+});
+
 test('a signal during the tenth of twenty files that were sent ahead lets nothing behind it run', async ({
   database,
 }) => {

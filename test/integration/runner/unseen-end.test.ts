@@ -58,7 +58,10 @@ test.for(ends)(
     const step = stepWith(`CREATE TABLE before (id int);\n${end};\nCREATE TABLE behind (id int);\n`);
     const attempt = { lockTimeoutMs: 1000, waitedMs: 0, onBackend: () => {} };
 
-    const applying = applyInTransaction(deps, { schema, token: lease.token, entry: randomUUID() }, step, attempt);
+    const applying = applyInTransaction(deps, { schema, token: lease.token, entry: randomUUID() }, step, attempt, {
+      answers: null,
+      drop: () => {},
+    });
 
     await expect(applying).rejects.toMatchObject(error);
     expect(await database.admin("SELECT relname FROM pg_class WHERE relname IN ('before', 'behind')")).toEqual(left);
