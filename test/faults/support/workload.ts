@@ -4,6 +4,14 @@ import { openSession } from '../../support/open-session.ts';
 import { type Files, type Project, pairs } from '../../support/project.ts';
 
 const wide = Array.from({ length: 400 }, (_none, row) => `(${row}, '${"large; it''s a line ".repeat(8)}')`);
+/** So many characters, as one word of a row. */
+const long = 'é'.repeat(30_000);
+
+/** More than is kept in memory: it is sent in pieces, its COPY data as a stream. */
+const streamed = [
+  ...Array.from({ length: 16 }, (_none, row) => `INSERT INTO people (id, name) VALUES (${500 + row}, '${long}');\n`),
+  `COPY people (id, name) FROM stdin;\n${Array.from({ length: 4 }, (_none, row) => `${600 + row}\t${long}\n`).join('')}\\.\n`,
+].join('');
 
 /**
  * Every kind of migration there is, and every one leaves a mark that shows when it ran twice or half: transactional,
@@ -52,8 +60,8 @@ DELETE FROM marks WHERE mark = '3c';
 `,
   ],
   '0004_large': [
-    `INSERT INTO people (id, name) VALUES\n${wide.join(',\n')};\nINSERT INTO marks VALUES ('4');\n`,
-    "DELETE FROM people WHERE id < 400;\nDELETE FROM marks WHERE mark = '4';\n",
+    `INSERT INTO people (id, name) VALUES\n${wide.join(',\n')};\n${streamed}INSERT INTO marks VALUES ('4');\n`,
+    "DELETE FROM people WHERE id < 1000;\nDELETE FROM marks WHERE mark = '4';\n",
   ],
   '0005_copy': [
     `COPY people (id, name) FROM stdin;\n${wide.map((_row, id) => `${1000 + id}\tcopied; ${id}`).join('\n')}\n\\.\nINSERT INTO marks VALUES ('5');\n`,
