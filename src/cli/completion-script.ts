@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
@@ -13,19 +13,27 @@ interface Words {
 
 /** A completion script made from the command tree itself, so that it cannot be out of date. */
 export function completionScript(shell: Shell, program: Command): string {
-  const words = collect(program, []);
+  const words = collect(
+    program,
+    [],
+    namesOf(program.options).filter((name) => name !== '--version'),
+  );
   if (shell === 'bash') return bash(words);
   return shell === 'zsh' ? zsh(words) : fish(words);
 }
 
-function collect(command: Command, path: readonly string[]): Words[] {
+function collect(command: Command, path: readonly string[], global: readonly string[]): Words[] {
   const own: Words = {
     path: path.join(' '),
     summary: command.summary() || command.description(),
     subcommands: command.commands.map((child) => child.name()),
-    flags: [...command.options.map((option) => option.long).filter((long) => typeof long === 'string'), '--help'],
+    flags: [...new Set([...namesOf(command.options), ...global, '--help'])],
   };
-  return [own, ...command.commands.flatMap((child) => collect(child, [...path, child.name()]))];
+  return [own, ...command.commands.flatMap((child) => collect(child, [...path, child.name()], global))];
+}
+
+function namesOf(options: readonly Option[]): readonly string[] {
+  return options.flatMap(({ long }) => long ?? []);
 }
 
 function bash(words: readonly Words[]): string {

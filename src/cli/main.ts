@@ -3,7 +3,7 @@ import { homedir, hostname, tmpdir, userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { redactText } from '../config/redact.ts';
 import { PulseError } from '../errors.ts';
-import { outputStream } from './output-stream.ts';
+import { lazyOutputStream, outputStream } from './output-stream.ts';
 import { bugFrom, run } from './run.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -19,7 +19,7 @@ export async function main(): Promise<void> {
 }
 
 function realRuntime(signal: AbortSignal): Runtime {
-  const stderr = outputStream(process.stderr);
+  const stderr = lazyOutputStream(() => outputStream(process.stderr));
   const incomplete = (why: string) => stderr.write(`standard output is incomplete: ${why}\n`);
   return {
     argv: process.argv.slice(2),
@@ -27,7 +27,9 @@ function realRuntime(signal: AbortSignal): Runtime {
     cwd: process.cwd(),
     stdout: outputStream(process.stdout, incomplete),
     stderr,
-    stdinIsTerminal: process.stdin.isTTY === true,
+    get stdinIsTerminal() {
+      return process.stdin.isTTY === true;
+    },
     now: () => new Date(),
     sleep: (milliseconds) => delay(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted()),
     every: (milliseconds, beat) => {

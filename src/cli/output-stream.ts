@@ -3,6 +3,27 @@ import type { OutputStream } from './runtime.ts';
 /** The reader left (head, a closed pager), the terminal did (a dropped SSH session): nobody is there to be told. */
 const nobodyIsThere = new Set(['EPIPE', 'EIO']);
 
+/** As `outputStream`, of a stream that is not opened before it is wanted: that is a good part of what it takes to say `--help`. */
+export function lazyOutputStream(open: () => OutputStream): OutputStream {
+  let opened: OutputStream | null = null;
+  const stream = () => {
+    opened ??= open();
+    return opened;
+  };
+  return {
+    get isTerminal() {
+      return stream().isTerminal;
+    },
+    get terminal() {
+      return stream().terminal;
+    },
+    get columns() {
+      return stream().columns;
+    },
+    write: (text) => stream().write(text),
+  };
+}
+
 /**
  * Wraps a standard stream so that its end changes nothing in the database: what cannot be written any more is dropped,
  * and `incomplete` told why, once, where somebody may be there to hear it (a full disk).

@@ -73,10 +73,11 @@ export function buildProgram(runtime: Runtime, addAction: AddAction): Command {
     `\nExit codes:\n${exitCodes.map(([code, meaning]) => `  ${code.padEnd(14)}${meaning}`).join('\n')}`,
   );
   for (const register of registrations) register(program, addAction);
-  for (const command of descendants(program)) addGlobalFlags(command, true);
+  for (const command of [program, ...program.commands]) command.hook('preSubcommand', takeGlobalFlags);
   return program;
 }
 
-function descendants(command: Command): Command[] {
-  return command.commands.flatMap((child) => [child, ...descendants(child)]);
+/** Only the command that is typed is given the flags: for all of them that is a fifth of what it takes to say `--help`. */
+function takeGlobalFlags(_command: Command, typed: Command): void {
+  addGlobalFlags(typed, true);
 }
