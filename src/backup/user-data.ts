@@ -1,3 +1,4 @@
+import { allAnswers } from '../postgres/answers.ts';
 import { StatementError } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, join, type Sql, sql } from '../postgres/sql.ts';
@@ -21,11 +22,13 @@ const undecided = new Set(['55P03', '57014', '42P01']);
  */
 export async function userDataExists(session: Session, ledgerSchema: string): Promise<boolean> {
   try {
-    const [objects] = await session.rows<{ present: boolean }>(
-      sql`SELECT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) AS present`,
-    );
+    const [[objects], candidates] = await allAnswers([
+      session.rows<{ present: boolean }>(
+        sql`SELECT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) AS present`,
+      ),
+      session.rows<Candidate>(within(tablesWithStorage(ledgerSchema))),
+    ]);
     if (objects?.present === true) return true;
-    const candidates = await session.rows<Candidate>(within(tablesWithStorage(ledgerSchema)));
     if (candidates.some((candidate) => !candidate.readable)) return true;
     for (let from = 0; from < candidates.length; from += batch) {
       const looks = candidates

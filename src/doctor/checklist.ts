@@ -1,6 +1,7 @@
 import { closestName } from '../closest-name.ts';
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { heard } from '../postgres/answers.ts';
 import { codeOfSqlstate, explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import type { Check, CheckContext, Finding } from './check.ts';
 import { backup } from './checks/backup.ts';
@@ -54,9 +55,12 @@ export async function runChecklist(
 ): Promise<CheckResult[]> {
   assertKnownChecks(options.skip, checks);
   const results: CheckResult[] = [];
-  for (const check of checks) {
-    if (options.only === 'up' && !check.beforeUp) continue;
-    const finding = await find(check, context);
+  const asked = checks.filter((check) => options.only === 'all' || check.beforeUp);
+  // All at once: over a slow network each would be a wait. What one of them throws is told in its turn.
+  const findings = asked.map((check) => heard(find(check, context)));
+  for (const [index, check] of asked.entries()) {
+    const finding = await findings[index];
+    if (finding === undefined) continue;
     const accepted = finding.outcome !== 'ok' && options.skip.includes(check.id);
     results.push({ id: check.id, ...finding, accepted });
     options.emit?.({ type: 'check-finished', id: check.id, ...finding });

@@ -1,9 +1,10 @@
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { allAnswers } from '../postgres/answers.ts';
 import { StatementError } from '../postgres/errors.ts';
 import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
-import { sql } from '../postgres/sql.ts';
+import { ident, sql } from '../postgres/sql.ts';
 import { explainLedgerStatement } from './explain.ts';
 import { layoutRelations, layoutStatements, layoutVersion, schemaStatement } from './layout.ts';
 import { readLedger } from './read.ts';
@@ -33,6 +34,9 @@ const installationLock = 5_871_103_244_912n;
 const raceCodes = new Set(['23505', '42P06', '42P07', '42710', '40P01', '40001', 'XX000']);
 const racesAtMost = 5;
 const afterRaceMs = 50;
+
+/** How long the statements of an installation wait for a lock. */
+const lockTimeoutMs = 1000;
 
 /** Between two looks at a lock that another installer holds. */
 const pollMs = 200;
@@ -66,48 +70,60 @@ export async function installLedger(deps: InstallDeps, wanted: Installation): Pr
 type Outcome = 'done' | 'busy' | { readonly relation: string };
 
 async function installOnce(session: Session, { schema, toolVersion }: Installation, from: number): Promise<Outcome> {
-  await session.run(boundedBegin());
   try {
-    const outcome = await obstacle(session, schema, from);
+    const { outcome, hasSchema } = await look(session, schema, from);
     if (outcome !== null) {
       await session.run('ROLLBACK');
       return outcome;
     }
-    if (from === 0) await createSchema(session, schema);
+    const statements = [
+      ...(hasSchema ? [] : [schemaStatement(schema)]),
+      ...layoutStatements(schema, from, toolVersion),
+    ].map((statement) => statement.sql.text);
     // One message: over a slow network each would be a wait.
-    const statements = layoutStatements(schema, from, toolVersion).map((statement) => statement.sql.text);
-    await session.run(statements.join(';\n'));
-    await session.run('COMMIT');
+    await session.run([...statements, 'COMMIT'].join(';\n'));
     return 'done';
   } catch (error) {
     await session.run('ROLLBACK').catch(() => {});
+    // A run of an older program is at work on a ledger that is to be changed.
+    if (from > 0 && error instanceof StatementError && error.sqlstate === '55P03') return 'busy';
     throw error;
   }
 }
 
-async function obstacle(session: Session, schema: string, from: number): Promise<Exclude<Outcome, 'done'> | null> {
-  const [lock] = await session.rows<{ taken: boolean }>(
-    sql`SELECT pg_catalog.pg_try_advisory_xact_lock(${installationLock}) AS taken`,
-  );
-  if (lock?.taken !== true) return 'busy';
-  if (from > 0) return null;
-  // A type too: every relation makes a type of its name.
-  const [taken] = await session.rows<{ relation: string }>(
-    sql`SELECT w.name AS relation
+/** Begins the transaction and asks what may be in the way, without waiting in between; each question is one about the present. */
+async function look(
+  session: Session,
+  schema: string,
+  from: number,
+): Promise<{ readonly outcome: Exclude<Outcome, 'done'> | null; readonly hasSchema: boolean }> {
+  const [, [lock], [there], [taken]] = await allAnswers([
+    // Behind a lock on the ledger that is not ours, everybody who reads it would wait as long as we do.
+    session.run(`${boundedBegin()}; SET LOCAL lock_timeout = ${lockTimeoutMs}`),
+    session.rows<{ taken: boolean }>(sql`SELECT pg_catalog.pg_try_advisory_xact_lock(${installationLock}) AS taken`),
+    // IF NOT EXISTS wants the right to create even where nothing is created; a DBA may have made the schema for us.
+    session.rows<{ present: boolean }>(
+      sql`SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = ${schema}) AS present`,
+    ),
+    // A type too: every relation makes a type of its name.
+    session.rows<{ relation: string }>(
+      sql`SELECT w.name AS relation
         FROM pg_catalog.pg_namespace AS n, pg_catalog.unnest(${layoutRelations}) AS w(name)
         WHERE n.nspname = ${schema}
           AND (EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relnamespace = n.oid AND c.relname = w.name)
             OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.typnamespace = n.oid AND t.typname = w.name))
         LIMIT 1`,
-  );
-  return taken ?? null;
+    ),
+  ]);
+  const outcome = lock?.taken !== true ? 'busy' : from === 0 && taken !== undefined ? taken : null;
+  return { outcome, hasSchema: there?.present === true };
 }
 
-async function waitForInstaller(deps: InstallDeps, { waitMs }: Installation, began: number): Promise<void> {
+async function waitForInstaller(deps: InstallDeps, { schema, waitMs }: Installation, began: number): Promise<void> {
   const waitedMs = deps.now().getTime() - began;
-  const holder = await describeInstaller(deps.session);
+  const holder = await describeInstaller(deps.session, schema);
   if (waitedMs >= waitMs) {
-    throw new PulseError('lock-not-obtained', `another session is installing a ledger in this database: ${holder}`, {
+    throw new PulseError('lock-not-obtained', `another session is in the way of installing the ledger: ${holder}`, {
       hint: 'wait until it is done and run the command again, or wait longer: --lock-wait 30m',
     });
   }
@@ -116,14 +132,17 @@ async function waitForInstaller(deps: InstallDeps, { waitMs }: Installation, beg
 }
 
 /** In pg_locks a key of 64 bits is two of 32: classid and objid, with 1 in objsubid (manual, pg_locks). */
-async function describeInstaller(session: Session): Promise<string> {
+async function describeInstaller(session: Session, schema: string): Promise<string> {
   const [row] = await session.rows<{ pid: number; application: string | null; role: string | null }>(
     sql`SELECT l.pid, a.application_name AS application, a.usename::pg_catalog.text AS role
         FROM pg_catalog.pg_locks AS l
         JOIN pg_catalog.pg_database AS d ON d.oid = l.database AND d.datname = pg_catalog.current_database()
         LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
-        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-          AND l.classid = ${installationLock >> 32n}::pg_catalog.oid AND l.objid = ${installationLock & 0xffff_ffffn}::pg_catalog.oid`,
+        WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid()
+          AND (l.locktype = 'advisory' AND l.objsubid = 1
+                 AND l.classid = ${installationLock >> 32n}::pg_catalog.oid AND l.objid = ${installationLock & 0xffff_ffffn}::pg_catalog.oid
+            OR l.locktype = 'relation' AND l.relation = pg_catalog.to_regclass(${ident(schema, 'ledger').text})::pg_catalog.oid)
+        ORDER BY l.locktype LIMIT 1`,
   );
   if (row === undefined) return 'an installation that is just ending';
   const parts = [`pid ${row.pid}`, row.application === '' ? null : row.application, row.role && `role ${row.role}`];
@@ -136,12 +155,4 @@ function inTheWay(schema: string, { relation }: { readonly relation: string }): 
     `schema ${schema} holds a relation named ${relation} that is not pulse-migrate's: the ledger cannot be created there`,
     { hint: 'name another schema with ledgerSchema in .pulsemigraterc, or rename the relation' },
   );
-}
-
-/** IF NOT EXISTS wants the right to create even where nothing is created; a DBA may have made the schema for us. */
-async function createSchema(session: Session, schema: string): Promise<void> {
-  const [row] = await session.rows<{ present: boolean }>(
-    sql`SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = ${schema}) AS present`,
-  );
-  if (row?.present !== true) await session.run(schemaStatement(schema).sql.text);
 }

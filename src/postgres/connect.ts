@@ -1,5 +1,6 @@
 import type { NetConnectOpts, Socket } from 'node:net';
 import { PulseError } from '../errors.ts';
+import { heard } from './answers.ts';
 import { requestCancel } from './cancel.ts';
 import type { ConnectionParameters, HostParameters } from './connection-parameters.ts';
 import { openWire, type Wire } from './driver.ts';
@@ -76,8 +77,6 @@ async function openSession(
     // Sure in all modes of a pooler and without false alarms (measured): it invents the key it greets with.
     const pooled = Number(facts?.['pid']) !== wire.backend()?.pid;
     if (pooled) await refuseStatementPooling(wire, attempt, parameters);
-    // Not waited for: it is on its way before anything else is. Only a connection that is lost can refuse it.
-    else wire.send(noIdleSessionLimit).catch(() => {});
     const session = sessionOf(wire, {
       socket,
       attempt,
@@ -218,8 +217,26 @@ function peerOf({ socket, attempt: { host } }: SessionFacts): NetConnectOpts {
   return { host: remoteAddress, port: remotePort };
 }
 
+/** A session that is not used at once takes its own measures against a limit on idle ones. */
+const firstMessageWithinMs = 20;
+
 function sessionOf(wire: Wire, facts: SessionFacts): Session {
-  const close = () => wire.end();
+  let begun = facts.pooled;
+  // Goes out together with the first message, and is not waited for: only a connection that is lost can refuse it.
+  const begin = () => {
+    clearTimeout(soon);
+    if (!begun) void heard(wire.send(noIdleSessionLimit));
+    begun = true;
+  };
+  const soon = setTimeout(begin, firstMessageWithinMs).unref();
+  const send = (text: string) => {
+    begin();
+    return wire.send(text);
+  };
+  const close = () => {
+    clearTimeout(soon);
+    return wire.end();
+  };
   return {
     backendPid: wire.backend()?.pid ?? 0,
     serverVersion: facts.serverVersion,
@@ -227,12 +244,14 @@ function sessionOf(wire: Wire, facts: SessionFacts): Session {
     encrypted: facts.encrypted,
     pooled: facts.pooled,
     target: target(facts.attempt.host, facts.parameters),
-    rows: async <Row extends object>(statement: { readonly text: string }) =>
-      (await wire.send(statement.text)) as Row[],
+    rows: async <Row extends object>(statement: { readonly text: string }) => (await send(statement.text)) as Row[],
     run: async (text) => {
-      await wire.send(text);
+      await send(text);
     },
-    copyIn: (statement, rows) => wire.copyIn(statement, rows),
+    copyIn: (statement, rows) => {
+      begin();
+      return wire.copyIn(statement, rows);
+    },
     cancel: () => requestCancel(facts.attempt, facts.parameters, wire.backend()),
     bytesHeard: () => facts.socket.bytesRead,
     answers: (milliseconds) => ping(peerOf(facts), milliseconds),

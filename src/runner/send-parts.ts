@@ -1,6 +1,7 @@
 import { PulseError } from '../errors.ts';
 import type { Statement } from '../migrations/migration.ts';
 import { locationAt } from '../migrations/parse-file.ts';
+import { heard } from '../postgres/answers.ts';
 import { StatementError } from '../postgres/errors.ts';
 import { sql } from '../postgres/sql.ts';
 import { endedItself } from './guard-failure.ts';
@@ -8,7 +9,6 @@ import { refuseMissingIndex } from './in-doubt-index.ts';
 import { readBareStatement } from './in-doubt-statement.ts';
 import { behindOwn, type Message, messagesOf, rowsOf } from './messages.ts';
 import { readAsSent } from './read-as-sent.ts';
-import { heard } from './send-whole.ts';
 import type { RunnerDeps, Step } from './step.ts';
 
 /** So many characters of a file are on their way at once: what is on its way is kept in memory. */

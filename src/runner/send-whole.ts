@@ -1,5 +1,6 @@
 import { closeGuard, insideGuard, markFit, markUse, openGuard } from '../ledger/append.ts';
 import { touched } from '../ledger/touched.ts';
+import { heard } from '../postgres/answers.ts';
 import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 import { join, raw, type Sql } from '../postgres/sql.ts';
@@ -75,12 +76,6 @@ export function sendWhole(
     left: heard(session.rows<Left>(raw(inspection(session, run.schema, attempt.lockTimeoutMs))).then(onlyRow)),
     committed: heard(commit(deps, run, step, attempt.waitedMs)),
   };
-}
-
-/** An answer whose failure need not be waited for. */
-export function heard<Result>(answer: Promise<Result>): Promise<Result> {
-  answer.catch(() => {});
-  return answer;
 }
 
 /** The one row of an answer that has one. */

@@ -2,6 +2,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { layoutVersion } from '../../../src/ledger/layout.ts';
 import { test } from '../../support/database.ts';
+import { openSession } from '../../support/open-session.ts';
 import { openProject } from '../../support/project.ts';
 
 /** Every layout that a released version wrote is kept as a dump and must stay readable and extendable for ever. */
@@ -61,4 +62,24 @@ test('every layout of the past has its fixture', async () => {
   expect((await readdir(fixtures)).sort()).toEqual(
     Array.from({ length: layoutVersion }, (_, index) => `layout-${index + 1}.sql`),
   );
+});
+
+test('a ledger of an older layout that a run is working on is waited for in short tries, and the run is named', async ({
+  database,
+}) => {
+  await database.admin(await readFile(new URL('layout-1.sql', fixtures), 'utf8'));
+  await database.admin(`RESET ALL; ${objects}`);
+  const project = await openProject(files, database);
+  await using running = await openSession(database.url);
+  await running.run('BEGIN; LOCK TABLE pulse_migrate.ledger IN ROW EXCLUSIVE MODE');
+
+  const waiting = await project.cli(['up', '--yes', '--json', '--lock-wait', '1s']);
+
+  expect(waiting.json()).toMatchObject({ exitCode: 4, error: { code: 'lock-not-obtained' } });
+  expect(waiting.json().error?.message).toContain(`pid ${running.backendPid}`);
+  await running.run('COMMIT');
+  await project.done(['up', '--yes']);
+  expect(await database.admin('SELECT max(version) AS layout FROM pulse_migrate.layout')).toEqual([
+    { layout: layoutVersion },
+  ]);
 });
