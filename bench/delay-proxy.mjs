@@ -1,22 +1,23 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { turnCounter } from './turn-counter.mjs';
 
 /**
  * A proxy before the server that passes everything on after `delayMs`, and counts on the client's side how often the
- * client speaks after the server has spoken. A connection's first message counts. So does its closing one, for which
- * nobody waits; it stands for the opening of the TCP connection, for which the client waits but which is not seen here.
+ * client waits. A connection's first message counts. So does its closing one, for which nobody waits; it stands for the
+ * opening of the TCP connection, for which the client waits but which is not seen here.
  */
 export async function startDelayProxy(serverUrl, delayMs) {
   const target = new URL(serverUrl);
   const server = { host: target.hostname, port: Number(target.port || 5432) };
   const sockets = new Set();
-  let turns = 0;
-  const passOn = (from, to, { arrived = () => undefined, delivered = () => undefined }) => {
+  const counters = new Set();
+  const passOn = (from, to, { arrived = (_bytes) => undefined, delivered = (_bytes) => undefined }) => {
     const later = (work) => setTimeout(() => to.destroyed || work(), delayMs);
     from.on('data', (bytes) => {
-      arrived();
+      arrived(bytes);
       later(() => {
-        delivered();
+        delivered(bytes);
         to.write(bytes);
       });
     });
@@ -29,21 +30,17 @@ export async function startDelayProxy(serverUrl, delayMs) {
   };
   const listener = createServer({ allowHalfOpen: true }, (client) => {
     const upstream = connect({ ...server, allowHalfOpen: true });
-    let clientSpoke = false;
+    const counter = turnCounter();
+    counters.add(counter);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.setNoDelay(true);
     }
     passOn(client, upstream, {
-      arrived: () => {
-        if (!clientSpoke) turns += 1;
-        clientSpoke = true;
-      },
+      arrived: counter.client,
     });
     passOn(upstream, client, {
-      delivered: () => {
-        clientSpoke = false;
-      },
+      delivered: counter.server,
     });
   });
   listener.listen(0, '127.0.0.1');
@@ -59,9 +56,7 @@ export async function startDelayProxy(serverUrl, delayMs) {
     },
     /** The turns since this was asked last. */
     takeTurns() {
-      const taken = turns;
-      turns = 0;
-      return taken;
+      return [...counters].reduce((sum, counter) => sum + counter.take(), 0);
     },
     async close() {
       for (const socket of sockets) socket.destroy();
