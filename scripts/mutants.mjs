@@ -7,6 +7,7 @@ const runner = (...names) => ({
   files: names.map((name) => `test/integration/runner/${name}.test.ts`),
 });
 const postgres = (name) => ({ project: 'integration', files: [`test/integration/postgres/${name}.test.ts`] });
+const ledger = (name) => ({ project: 'integration', files: [`test/integration/ledger/${name}.test.ts`] });
 const faults = (name) => ({ project: 'faults', files: [`test/faults/${name}.test.ts`] });
 
 export const mutants = [
@@ -118,9 +119,44 @@ export const mutants = [
   {
     without: 'the look for the guard in front of a file that is sent whole',
     file: 'src/runner/send-whole.ts',
-    from: '  const before = `${insideGuard(schema, entry).text};',
-    to: '  const before = `SELECT 1 /* ${insideGuard(schema, entry).text} */;',
+    from: 'behindOwn(step.file, only, insideGuard(run.schema, run.entry).text)',
+    to: "behindOwn(step.file, only, insideGuard(run.schema, run.entry).text && 'SELECT 1')",
     noticedBy: runner('sent-ahead'),
+  },
+  {
+    without: 'the look for the transaction in front of a part of a large file',
+    file: 'src/runner/send-parts.ts',
+    from: '`SELECT ${onlyWithin(xid).text}`',
+    to: "onlyWithin(xid).text && 'SELECT 1'",
+    noticedBy: runner('streamed'),
+  },
+  {
+    without: 'the look whether a large file is the one that was hashed',
+    file: 'src/regular-file.ts',
+    from: '    return same ? part : null;\n',
+    to: '    return same || part ? part : null;\n',
+    noticedBy: runner('streamed'),
+  },
+  {
+    without: 'the bound on what is on its way of a large file',
+    file: 'src/runner/send-parts.ts',
+    from: 'const charactersAtMost = 1_000_000;\n',
+    to: 'const charactersAtMost = Number.POSITIVE_INFINITY;\n',
+    noticedBy: runner('streamed'),
+  },
+  {
+    without: 'the end of listening to what was sent behind a file that is sent again',
+    file: 'src/runner/apply-in-transaction.ts',
+    from: '    sentAhead.drop();\n',
+    to: '',
+    noticedBy: runner('sent-ahead'),
+  },
+  {
+    without: 'the limit on the wait for a lock on an old ledger',
+    file: 'src/ledger/install.ts',
+    from: '; SET LOCAL lock_timeout = ${lockTimeoutMs}`',
+    to: '`',
+    noticedBy: ledger('old-layouts'),
   },
   {
     without: 'the word of the server that a file is committed, where something before it has failed',

@@ -241,6 +241,43 @@ test('a part that ends the transaction lets none of the parts behind it run', as
   expect((await rowsIn(database))?.count ?? 0).toBeLessThan(rowsOfLargeFile);
 });
 
+test('while its first statement waits no more than a million characters of a large file are on their way', async ({
+  database,
+}) => {
+  const project = await openProject(
+    { '0001_big.up.sql': `SELECT pg_advisory_xact_lock(1);\n${makesTable}${inserts}` },
+    database,
+  );
+  const path = join(project.migrations, '0001_big.up.sql');
+  const parsed = parseLargeFile(path, { path, direction: 'up', allowEmpty: true, transaction: 'strict' });
+  if ('problem' in parsed) throw new Error(parsed.problem.message);
+  await using holder = await openSession(database.url);
+  await holder.run('SELECT pg_advisory_lock(1)');
+  await using session = await openSession(database.url);
+  await session.run('BEGIN');
+  const [begun] = await session.rows<{ xid: string }>(raw('SELECT pg_current_xact_id()::text AS xid'));
+  let sent = 0;
+  const counted = {
+    ...session,
+    run: (text: string) => {
+      sent += text.length;
+      return session.run(text);
+    },
+  };
+  const step = { version: '0001', file: parsed.file } as Step;
+
+  const sending = sendParts(runnerDeps(counted, database.url), step, begun?.xid ?? '', () => {});
+  await until('the first part waits', async () => {
+    const waiting = await database.admin(`SELECT FROM pg_locks WHERE pid = ${session.backendPid} AND NOT granted`);
+    return waiting.length > 0;
+  });
+
+  expect(sent).toBeLessThan(1_300_000);
+  await holder.run('SELECT pg_advisory_unlock(1)');
+  await sending;
+  expect(sent).toBeGreaterThan(2_000_000);
+});
+
 describe.skipIf(!pgbouncerIsHere)('through PgBouncer', () => {
   test('a large file is applied in transaction pooling, and one that fails is rolled back', async ({ database }) => {
     const url = await startPgbouncer(database.url, 'transaction', 1);
