@@ -119,15 +119,15 @@ export const mutants = [
   {
     without: 'the look for the guard in front of a file that is sent whole',
     file: 'src/runner/send-whole.ts',
-    from: 'behindOwn(step.file, only, insideGuard(run.schema, run.entry).text)',
-    to: "behindOwn(step.file, only, insideGuard(run.schema, run.entry).text && 'SELECT 1')",
+    from: 'behindOwn(only, insideGuard(run.schema, run.entry).text)',
+    to: "behindOwn(only, insideGuard(run.schema, run.entry).text && 'SELECT 1')",
     noticedBy: runner('sent-ahead'),
   },
   {
     without: 'the look for the transaction in front of a part of a large file',
     file: 'src/runner/send-parts.ts',
-    from: '`SELECT ${onlyWithin(xid).text}`',
-    to: "onlyWithin(xid).text && 'SELECT 1'",
+    from: 'behindOwn(message, within)',
+    to: "behindOwn(message, within && 'SELECT 1')",
     noticedBy: runner('streamed'),
   },
   {

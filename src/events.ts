@@ -29,7 +29,7 @@ export type ProgressEvent =
       readonly durationMs: number;
     }
   | {
-      /** Of a file that is sent in pieces: how much of it the server has taken, bytes. */
+      /** Of a file that is sent in pieces: how much of it has been sent, bytes. */
       readonly type: 'migration-progress';
       readonly version: string;
       readonly bytes: number;

@@ -55,7 +55,10 @@ function refuseOther(path: string, facts: Stats | BigIntStats): void {
   if (!facts.isFile()) throw new NotAFile(path, 'a device');
 }
 
-/** What changes whenever a file is written to or replaced: every write moves the time of change, which nobody can set. */
+/**
+ * What changes when a file is written to or replaced: a write moves the time of change, which no program can set. The
+ * clock of it ticks every few milliseconds, so that a write within the same tick and of the same size would not show.
+ */
 export interface FileIdentity {
   readonly dev: bigint;
   readonly ino: bigint;

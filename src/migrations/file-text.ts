@@ -15,6 +15,16 @@ export class FileChanged extends PulseError {
   }
 }
 
+/** What is read from a file for a message about something else; null where the file is not the same any more. */
+export function unlessChanged<Result>(read: () => Result): Result | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof FileChanged) return null;
+    throw error;
+  }
+}
+
 /** How a file is read. */
 interface Reading {
   /** Bytes of a byte order mark. */

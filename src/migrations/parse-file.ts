@@ -3,7 +3,7 @@ import type { Direction } from '../events.ts';
 import { checksumOf } from './checksum.ts';
 import { type DecodeProblem, decode } from './decode.ts';
 import { readDirectives } from './directives.ts';
-import { FileChanged } from './file-text.ts';
+import { FileChanged, unlessChanged } from './file-text.ts';
 import { readLargeFile } from './large-file.ts';
 import type {
   Directives,
@@ -38,9 +38,11 @@ export interface ParsedFile {
 /** How many problems of one file are told at once. */
 const mostProblems = 20;
 
-/** A place in a text as errors show it. */
+/** A place in a text as errors show it; of a file that was changed since, the file alone. */
 export function locationAt(path: string, text: SourceText, offset: number): Location {
-  const { line, column, excerpt, excerptColumn } = locate(text, offset);
+  const place = unlessChanged(() => locate(text, offset));
+  if (place === null) return { file: path };
+  const { line, column, excerpt, excerptColumn } = place;
   return { file: path, line, column, excerpt, ...(excerptColumn > 1 && { excerptColumn }) };
 }
 
@@ -102,13 +104,12 @@ function parse({ text, checksum, mixesLineEnds }: WholeText, source: FileSource)
   const split = splitStatements(text);
   const { statements } = split;
   const { directives, problems } = readDirectives(text, split.directiveComments, statements[0]?.start ?? text.length);
-  const found: TextProblem[] = [...split.problems, ...problems];
   // A text that could not be cut to its end has no last statement, so nothing is said about its transaction.
   const transaction =
     split.problems.length === 0
       ? readTransaction(text, statements, directives.noTransaction, source)
       : { mode: 'transaction' as const, modes: null, ownTransaction: [], problems: [] };
-  found.push(...transaction.problems, ...refusedStatements(text, statements));
+  const found = [split.problems, problems, transaction.problems, refusedStatements(text, statements)].flat();
   // Each one shown costs a walk through the text to count its lines.
   const shown = found.sort((a, b) => a.offset - b.offset).slice(0, mostProblems);
   return {

@@ -2,7 +2,7 @@ import { PulseError } from '../errors.ts';
 import { appendEntry, type JournalMark, markStatement } from '../ledger/append.ts';
 import { explainLedgerStatement, ledgerRows } from '../ledger/explain.ts';
 import type { UnfinishedMigration } from '../ledger/ledger.ts';
-import { checksumOf } from '../migrations/checksum.ts';
+import { unlessChanged } from '../migrations/file-text.ts';
 import type { Statement } from '../migrations/migration.ts';
 import { locationAt } from '../migrations/parse-file.ts';
 import { cannotRunInTransaction } from '../migrations/transaction-rules.ts';
@@ -18,7 +18,7 @@ import { isLeaseLost, leaseLost } from './lease-lost.ts';
 import type { TryForLock } from './lock-retry.ts';
 import type { Message } from './messages.ts';
 import { readAsSent } from './read-as-sent.ts';
-import { refuseEdited, statementText } from './resume.ts';
+import { refuseEdited, statementChecksum } from './resume.ts';
 import { runBare } from './run-bare.ts';
 import { runInOwnTransaction, setsLockTimeout } from './run-in-own-transaction.ts';
 import { fileSettings, freshSession, ownRoleForNow } from './session-state.ts';
@@ -56,7 +56,7 @@ export async function applyByStatement(
     try {
       deps.signal.throwIfAborted();
       if (resumed) {
-        const text = statementText(step, statement);
+        const text = step.file.text.slice(statement.start, statement.end);
         // A setting went with the session of the run that made it; names in the statements to come may depend on it.
         if (!session.pooled && setsTheSession(text)) await session.run(text);
       } else {
@@ -66,7 +66,7 @@ export async function applyByStatement(
           direction: step.direction,
           statement: index + 1,
           statements: statements.length,
-          checksum: checksumOf(statementText(step, statement)),
+          checksum: statementChecksum(step, statement),
         };
         const begun = index === before ? unfinished?.begun : null;
         const earlier = begun ? { sameText: begun.checksum === mark.checksum, xid: begun.xid } : null;
@@ -195,7 +195,7 @@ async function explained(step: Step, statement: Statement, text: string, work: (
     await work();
   } catch (error) {
     if (!(error instanceof StatementError) || !isLockFailure(error)) throw error;
-    throw explainFailure(error, step.file, { kind: 'sql', text, offset: statement.start }, []);
+    throw explainFailure(error, step.file, messageOf(statement, text), []);
   }
 }
 
@@ -213,9 +213,10 @@ interface Stop {
 async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop): Promise<unknown> {
   const { error, statement, bare, index, finished, began } = stop;
   const interrupted = deps.signal.aborted;
-  const text = step.file.text.slice(statement.start, statement.end);
-  const message: Message = { kind: 'sql', text, offset: statement.start };
-  const cause = error instanceof StatementError ? explainFailure(error, step.file, message, []) : error;
+  // A large file may have been changed since, and that may be the very failure.
+  const text = unlessChanged(() => step.file.text.slice(statement.start, statement.end)) ?? '';
+  const cause =
+    error instanceof StatementError ? explainFailure(error, step.file, messageOf(statement, text), []) : error;
   // What became of the statement is asked in another session, also when a signal came first.
   if (cause instanceof PulseError && cause.code === 'connection-lost') return cause;
   // Asked before anything else: names are still resolved as the statement resolved them.
@@ -251,6 +252,10 @@ async function stopped(deps: RunnerDeps, schema: string, step: Step, stop: Stop)
     ...(cause.server && { server: cause.server }),
     cause: error,
   });
+}
+
+function messageOf({ start, end }: Statement, text: string): Message {
+  return { kind: 'sql', text, offset: start, end };
 }
 
 /** What a statement outside a transaction left, like the INVALID index of a failed CONCURRENTLY; a sentence each. */

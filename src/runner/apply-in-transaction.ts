@@ -143,9 +143,10 @@ function explain({ signal }: RunnerDeps, { schema }: StepRun, step: Step, error:
   if (reason instanceof PulseError && wasStopped(error)) return reason.withResult(undefined, [rolledBack]);
   if (error instanceof StatementError)
     return (
-      (sent === null ? guardFailure(error, schema, step) : touchesGuard(error, schema, step))?.withResult(undefined, [
-        rolledBack,
-      ]) ??
+      (sent === null ? guardFailure(error, schema, step) : touchesGuard(error, schema, step, sent))?.withResult(
+        undefined,
+        [rolledBack],
+      ) ??
       withoutRight(error, schema, step, sent) ??
       explainFailure(error, step.file, sent, [rolledBack])
     );
@@ -157,7 +158,8 @@ function explain({ signal }: RunnerDeps, { schema }: StepRun, step: Step, error:
 
 function wasStopped(error: unknown): boolean {
   return (
-    (error instanceof StatementError && error.sqlstate === '57014') ||
+    // 25P02: the cancel request has hit a message in front of the one that is told.
+    (error instanceof StatementError && (error.sqlstate === '57014' || error.sqlstate === '25P02')) ||
     (error instanceof PulseError && error.code === 'interrupted')
   );
 }

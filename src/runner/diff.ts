@@ -16,7 +16,8 @@ export interface DiffResult {
 /**
  * What the files of a version changed against the text that was applied. Line ends are not compared, as they are not
  * part of the checksum.
- * @throws {PulseError} `target-unknown`; `not-possible` when the version is not applied.
+ * @throws {PulseError} `target-unknown`; `not-possible` when the version is not applied, or its text was not kept and is
+ * another one now.
  */
 export async function diff(input: {
   readonly session: Session;
@@ -37,16 +38,9 @@ export async function diff(input: {
   }
   const recorded = await readRecordedSql(input.session, input.schema, standing.applied.id);
   const label = `${standing.version}_${standing.name}`;
-  if (recorded.up === null) {
-    throw new PulseError(
-      'not-possible',
-      `the text of ${label} was not kept when it was applied, as it is larger than 1 MB: only its checksum can be compared`,
-      { hint: 'pulse-migrate status says whether it was changed' },
-    );
-  }
   const patches = [
-    patchOf('up', label, recorded.up, standing.migration?.up ?? null),
-    patchOf('down', label, recorded.down, standing.migration?.down ?? null),
+    patchOf('up', label, { text: recorded.up, checksum: recorded.upChecksum }, standing.migration?.up ?? null),
+    patchOf('down', label, { text: recorded.down, checksum: recorded.downChecksum }, standing.migration?.down ?? null),
   ].filter((patch) => patch !== null);
   return { version: standing.version, name: standing.name, patches };
 }
@@ -54,10 +48,18 @@ export async function diff(input: {
 function patchOf(
   direction: 'up' | 'down',
   label: string,
-  recorded: string | null,
+  recorded: { readonly text: string | null; readonly checksum: string | null },
   file: MigrationFile | null,
 ): DiffResult['patches'][number] | null {
-  const before = unixLines(recorded ?? '');
+  if (recorded.text === null && recorded.checksum !== null) {
+    if (recorded.checksum === file?.checksum) return null;
+    throw new PulseError(
+      'not-possible',
+      `the ${direction} SQL of ${label} was not kept when it was applied, as it is larger than 1 MB; the file is another one now`,
+      { hint: 'compare it with the file as it was then, from your version control' },
+    );
+  }
+  const before = unixLines(recorded.text ?? '');
   const after = unixLines(file?.text.slice(0) ?? '');
   if (before === after) return null;
   const patch = createTwoFilesPatch(`applied/${label}.${direction}.sql`, file?.path ?? 'missing', before, after);

@@ -145,8 +145,19 @@ async function downFile(deps: Pick<RunnerDeps, 'session' | 'emit'>, schema: stri
     }
     return ownDown;
   }
-  const { down: text } =
-    standing.applied === null ? { down: null } : await readRecordedSql(deps.session, schema, standing.applied.id);
+  const { down: text, downChecksum } =
+    standing.applied === null
+      ? { down: null, downChecksum: null }
+      : await readRecordedSql(deps.session, schema, standing.applied.id);
+  // Too large to be kept, and there as it was recorded.
+  if (text === null && ownDown !== null && ownDown.checksum === downChecksum) return ownDown;
+  if (text === null && downChecksum !== null) {
+    throw new PulseError(
+      'not-possible',
+      `the down SQL of ${nameOf(standing)} was not kept when it was applied, as it is larger than 1 MB`,
+      { hint: 'put its down file back as it was then, from your version control, and run the command again' },
+    );
+  }
   if (text === null) {
     throw new PulseError(
       'not-possible',

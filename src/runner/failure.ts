@@ -1,11 +1,10 @@
 import { PulseError } from '../errors.ts';
 import { guardConstraint } from '../ledger/append.ts';
+import { unlessChanged } from '../migrations/file-text.ts';
 import type { MigrationFile } from '../migrations/migration.ts';
 import { locationAt } from '../migrations/parse-file.ts';
-import { offsetOfPosition } from '../migrations/position.ts';
-import { extentOf } from '../migrations/source-text.ts';
 import { type StatementError, serverReport } from '../postgres/errors.ts';
-import type { Message } from './messages.ts';
+import { type Message, placeInFile } from './messages.ts';
 
 /** What a person reads when a statement of a file failed: where, why, and what usually helps. */
 export function explainFailure(
@@ -43,15 +42,12 @@ export function isCancelled(error: StatementError): boolean {
 }
 
 function locationOf(error: StatementError, file: MigrationFile, message: Message) {
+  const { position } = error;
   const offset =
-    error.position === undefined
+    position === undefined
       ? statementOffset(error, file, message)
-      : message.offset + extentOf(file.text, upTo(message.text, error.position));
+      : unlessChanged(() => placeInFile(file.text, message, position));
   return offset === null ? null : locationAt(file.path, file.text, offset);
-}
-
-function upTo(text: string, position: number): string {
-  return text.slice(0, offsetOfPosition(text, position));
 }
 
 /** Where the statement that failed begins, for errors without a position (a constraint violated by data, say). */
@@ -59,10 +55,10 @@ function statementOffset(error: StatementError, file: MigrationFile, message: Me
   const sent = file.statements.filter(
     ({ start, end }) =>
       start >= message.offset &&
-      end <= message.offset + extentOf(file.text, message.text) &&
+      end <= message.end &&
       !file.leftOut.some((part) => start >= part.start && end <= part.end),
   );
-  const before = message.kind === 'sql' ? (message.before ?? 0) : 0;
+  const before = message.kind === 'sql' && message.own !== undefined ? 1 : 0;
   return sent[error.completed - before]?.start ?? null;
 }
 

@@ -2,18 +2,23 @@ import { PulseError } from '../errors.ts';
 import { guardConstraint } from '../ledger/append.ts';
 import { numberTaken } from '../ledger/explain.ts';
 import { hasTouched } from '../ledger/touched.ts';
+import { unlessChanged } from '../migrations/file-text.ts';
 import { StatementError } from '../postgres/errors.ts';
 import { leaseLost } from './lease-lost.ts';
+import type { Message } from './messages.ts';
 import type { Step } from './step.ts';
+
+const callsIn = /\bset\s+constraints\s[^;]*\b(?:all|guard_promises_a_ledger_row)\b/i;
 
 /**
  * Whether a file would call the guard's promise in before it can be kept, by what its text shows. A large one is looked
- * at by its first words alone, since where the promise turns out to be called in the file is run again without it.
+ * at by its own SET CONSTRAINTS alone: where a function turns out to call it in, the file is run again without it.
  */
 export function callsPromiseIn({ file: { text, statements } }: Step): boolean {
-  if (typeof text === 'string') return /\bset\s+constraints\s[^;]*\b(?:all|guard_promises_a_ledger_row)\b/i.test(text);
+  if (typeof text === 'string') return callsIn.test(text);
   return statements.some(
-    ({ keywords: [first, second, third] }) => `${first} ${second} ${third}` === 'SET CONSTRAINTS ALL',
+    ({ start, end, keywords: [first, second] }) =>
+      first === 'SET' && second === 'CONSTRAINTS' && callsIn.test(text.slice(start, end)),
   );
 }
 
@@ -77,8 +82,15 @@ export function durationIn(
 }
 
 /** A file that would drop or alter the guard is stopped by the server, since the guard's promise is still open. */
-export function touchesGuard(error: StatementError, schema: string, { file }: Step): PulseError | null {
-  const told = `${error.context ?? ''} ${typeof file.text === 'string' ? file.text : ''}`;
+export function touchesGuard(
+  error: StatementError,
+  schema: string,
+  { file }: Step,
+  { offset, end }: Message,
+): PulseError | null {
+  const { text } = file;
+  const said = typeof text === 'string' ? text : unlessChanged(() => text.slice(offset, end));
+  const told = `${error.context ?? ''} ${said ?? ''}`;
   const meant = told.includes(schema) || /\bowned\b/i.test(told);
   return error.sqlstate === '55006' && /\bguard\b/.test(error.message) && meant
     ? hasTouched(file.path, schema, error)

@@ -1,10 +1,11 @@
 import type { MigrationFile, Statement, TextRange } from '../migrations/migration.ts';
+import { offsetOfPosition } from '../migrations/position.ts';
 import { extentOf, type SourceText } from '../migrations/source-text.ts';
 
 /**
- * One thing to send. `offset` is where its text begins in the file, so that a position the server names can be shown in
- * the file. `last` is set where the message ends with a statement whose success says too little, `before` where it
- * begins with so many statements that are not of the file: its offset is less by what they take.
+ * One thing to send. `offset` and `end` are where its text stands in the file, so that a position the server names can be
+ * shown there. `last` is set where the message ends with a statement whose success says too little, `own` where it
+ * begins with a statement that is not of the file.
  */
 export type Message = SqlMessage | CopyMessage;
 
@@ -12,14 +13,16 @@ export interface SqlMessage {
   readonly kind: 'sql';
   readonly text: string;
   readonly offset: number;
+  readonly end: number;
   readonly last?: Statement;
-  readonly before?: number;
+  readonly own?: { readonly characters: number };
 }
 
 interface CopyMessage {
   readonly kind: 'copy';
   readonly text: string;
   readonly offset: number;
+  readonly end: number;
   /** Where its data are in the file. */
   readonly data: TextRange;
 }
@@ -55,7 +58,7 @@ export function* messagesOf(file: MigrationFile): Generator<Message, void> {
     if (statement.copyData !== null) {
       yield* sqlMessage(file, from, statement.start);
       const { start, end, copyData } = statement;
-      yield { kind: 'copy', text: text.slice(start, end), offset: start, data: copyData };
+      yield { kind: 'copy', text: text.slice(start, end), offset: start, end, data: copyData };
       from = copyData.end + endOfData.length;
     } else if (mayBeSkipped(statement) || statement.end - from >= most) {
       const to = statements[index + 1]?.start ?? text.length;
@@ -68,7 +71,7 @@ export function* messagesOf(file: MigrationFile): Generator<Message, void> {
 
 function* sqlMessage(file: MigrationFile, from: number, to: number, last?: Statement): Generator<SqlMessage, void> {
   const text = blanked(file, from, to);
-  if (text.trim() !== '') yield { kind: 'sql', text, offset: from, ...(last && { last }) };
+  if (text.trim() !== '') yield { kind: 'sql', text, offset: from, end: to, ...(last && { last }) };
 }
 
 /** The part of a file with one space for each character that is left out, and line ends kept: characters are what the server counts. */
@@ -89,8 +92,17 @@ export function* rowsOf(text: SourceText, { start, end }: TextRange): Generator<
   else for (let at = start; at < end; at += dataBytes) yield text.bytes(at, Math.min(end, at + dataBytes));
 }
 
-/** A message with statements of our own in front: the server counts its positions and its statements from there. */
-export function behindOwn(file: MigrationFile, message: SqlMessage, own: string): SqlMessage {
+/** A message with a statement of our own in front. */
+export function behindOwn(message: SqlMessage, own: string): SqlMessage {
   const before = `${own};\n`;
-  return { ...message, text: before + message.text, offset: message.offset - extentOf(file.text, before), before: 1 };
+  return { ...message, text: before + message.text, own: { characters: [...before].length } };
+}
+
+/** Where in the file the server has found something: `position` counts characters of the message from 1. Null in front of the file's own text. */
+export function placeInFile(text: SourceText, message: Message, position: number): number | null {
+  const own = message.kind === 'sql' ? (message.own?.characters ?? 0) : 0;
+  if (position <= own) return null;
+  // What is left out of a message has as many characters there as here, though not as many bytes.
+  const part = text.slice(message.offset, message.end);
+  return message.offset + extentOf(text, part.slice(0, offsetOfPosition(part, position - own)));
 }

@@ -1,12 +1,17 @@
 import { PulseError } from '../errors.ts';
 import type { UnfinishedMigration } from '../ledger/ledger.ts';
-import { checksumOf } from '../migrations/checksum.ts';
+import { checksumOf, RunningChecksum } from '../migrations/checksum.ts';
 import type { Statement } from '../migrations/migration.ts';
+import { rowsOf } from './messages.ts';
 import type { Step } from './step.ts';
 
-/** A statement as the journal knows it: with its COPY data. */
-export function statementText(step: Step, { start, end, copyData }: Statement): string {
-  return step.file.text.slice(start, copyData?.end ?? end);
+/** A statement as the journal knows it: with its COPY data, which may be more than memory should hold. */
+export function statementChecksum({ file: { text } }: Step, { start, end, copyData }: Statement): string {
+  const whole = { start, end: copyData?.end ?? end };
+  if (typeof text === 'string') return checksumOf(text.slice(whole.start, whole.end));
+  const checksum = new RunningChecksum();
+  for (const part of rowsOf(text, whole)) checksum.add(Buffer.from(part));
+  return checksum.digest();
 }
 
 /**
@@ -16,7 +21,7 @@ export function statementText(step: Step, { start, end, copyData }: Statement): 
 export function refuseEdited(step: Step, unfinished: UnfinishedMigration | null): void {
   const edited = unfinished?.finished.findIndex((checksum, index) => {
     const statement = step.file.statements[index];
-    return statement === undefined || checksumOf(statementText(step, statement)) !== checksum;
+    return statement === undefined || statementChecksum(step, statement) !== checksum;
   });
   if (edited === undefined || edited < 0) return;
   throw new PulseError(

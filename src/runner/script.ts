@@ -1,9 +1,10 @@
+import { PulseError } from '../errors.ts';
 import { appendEntry } from '../ledger/append.ts';
 import { layoutStatements, layoutVersion, schemaStatement } from '../ledger/layout.ts';
 import type { LedgerState, UnfinishedMigration } from '../ledger/ledger.ts';
 import { setsTheSession } from './in-doubt-statement.ts';
 import { messagesOf } from './messages.ts';
-import { refuseEdited, statementText } from './resume.ts';
+import { refuseEdited } from './resume.ts';
 import { beginStatement } from './send-whole.ts';
 import { fileSettings, ownStateAgain } from './session-state.ts';
 import { entryOf, type RunnerDeps, type Step } from './step.ts';
@@ -20,9 +21,10 @@ interface Planned {
 /**
  * What a run would send, as a script for psql: a DBA may run it instead of us, and the ledger is right afterwards.
  * It differs from the run itself in the lease and its guard, which make sense only within a run of ours.
- * @throws {PulseError} `ledger-mismatch` when a file was edited where an earlier run has executed it.
+ * @throws {PulseError} `ledger-mismatch` when a file was edited where an earlier run has executed it, `not-possible` for files of more than 256 MiB in all.
  */
 export function scriptOf(deps: ScriptDeps, { ledger, steps, lockTimeoutMs }: Planned): string {
+  refuseTooLarge(steps);
   const parts = ['-- Stop at the first error: psql --set ON_ERROR_STOP=1 --file SCRIPT', ...installation(deps, ledger)];
   for (const step of steps) {
     parts.push(
@@ -32,6 +34,16 @@ export function scriptOf(deps: ScriptDeps, { ledger, steps, lockTimeoutMs }: Pla
     );
   }
   return `${parts.join('\n\n')}\n`;
+}
+
+/** A script is put together in memory. */
+const largestScript = 256 * 1_048_576;
+
+function refuseTooLarge(steps: readonly Step[]): void {
+  if (steps.reduce((sum, { file }) => sum + file.text.length, 0) <= largestScript) return;
+  throw new PulseError('not-possible', 'the pending files are too large for a script to be made of them', {
+    hint: 'plan them a few at a time with --steps or --to; a file of more than 256 MiB is run by up alone',
+  });
 }
 
 function installation(deps: ScriptDeps, ledger: LedgerState): string[] {
@@ -82,7 +94,7 @@ function rest(step: Step, { finished, begun }: UnfinishedMigration): string {
     // A setting went with the session of the run that made it; names in the statements to come may depend on it.
     ...file.statements
       .slice(0, finished.length)
-      .map((statement) => statementText(step, statement))
+      .map(({ start, end }) => file.text.slice(start, end))
       .filter(setsTheSession)
       .map((text) => `${text};`),
     begun === null ? '' : '-- the next one was begun: look first what it left, like an INVALID index, and drop that',

@@ -35,16 +35,16 @@ export async function sendParts(
   const { file } = step;
   const onItsWay: OnItsWay[] = [];
   let characters = 0;
-  const progress = (message: Message, bytes: number) => {
+  const progress = (bytes: number) => {
     if (typeof file.text === 'string') return;
-    const done = Math.max(0, message.offset) + bytes;
-    emit({ type: 'migration-progress', version: step.version, bytes: done, totalBytes: file.text.length });
+    emit({ type: 'migration-progress', version: step.version, bytes, totalBytes: file.text.length });
   };
+  const within = `SELECT ${onlyWithin(xid).text}`;
   const hear = async ({ message, answer }: OnItsWay) => {
     onHeard(message);
-    await answer.catch((error: unknown) => Promise.reject(wasOutside(error, message) ? endedItself(step) : error));
+    await (message.kind === 'sql' && message.own !== undefined ? answer.catch(refuseOutside(step, 0)) : answer);
     characters -= message.text.length;
-    progress(message, message.text.length);
+    progress(message.end);
   };
   const hearUntil = async (left: number) => {
     for (let next = onItsWay[0]; next !== undefined && characters > left; next = onItsWay[0]) {
@@ -56,17 +56,22 @@ export async function sendParts(
   for (const message of messagesOf(file)) {
     // The cancel request went out at the signal; a statement begun behind it would run to its end.
     signal.throwIfAborted();
-    if (!first) void heard(session.run(readAsSent('SET LOCAL')));
     if (message.kind === 'copy') {
       await hearUntil(0);
       onHeard(message);
+      // What is sent as data cannot look for the transaction itself.
+      if (!first) await session.run(`${readAsSent('SET LOCAL')}; ${within}`).catch(refuseOutside(step, 2));
+      const rows = rowsOf(file.text, message.data);
       await session.copyIn(
         message.text,
-        counted(rowsOf(file.text, message.data), (bytes) => progress(message, bytes)),
+        counted(rows, (bytes) => progress(message.data.start + bytes)),
       );
     } else {
-      const part = first ? message : behindOwn(file, message, `SELECT ${onlyWithin(xid).text}`);
-      onItsWay.push({ message: part, answer: heard(session.run(part.text)) });
+      const part = first ? message : behindOwn(message, within);
+      const settings = first ? Promise.resolve() : heard(session.run(readAsSent('SET LOCAL')));
+      const ran = heard(session.run(part.text));
+      // A failure of the first says what the failure of the second follows from.
+      onItsWay.push({ message: part, answer: heard(settings.then(() => ran)) });
       characters += part.text.length;
       await hearUntil(message.last === undefined ? charactersAtMost : 0);
       if (message.last !== undefined) await refuseSkipped(session, step, message.last);
@@ -74,7 +79,10 @@ export async function sendParts(
     first = false;
   }
   await hearUntil(0);
-  if (typeof file.text !== 'string') file.text.assertUnchanged();
+  if (typeof file.text !== 'string') {
+    file.text.assertUnchanged();
+    file.text.release();
+  }
   onHeard(null);
 }
 
@@ -83,15 +91,12 @@ function onlyWithin(xid: string) {
   return sql`1 OPERATOR(pg_catalog./) (CASE WHEN pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text OPERATOR(pg_catalog.=) ${xid} THEN 1 ELSE 0 END)`;
 }
 
-/** Whether it was our own statement in front that failed: division_by_zero before any other was completed. */
-function wasOutside(error: unknown, { kind, ...message }: Message): boolean {
-  return (
-    error instanceof StatementError &&
-    kind === 'sql' &&
-    'before' in message &&
-    error.sqlstate === '22012' &&
-    error.completed === 0
-  );
+/** Tells the failure of our own look for the transaction, division_by_zero behind so many statements, as what it means. */
+function refuseOutside(step: Step, completed: number): (error: unknown) => never {
+  return (error) => {
+    const isOurs = error instanceof StatementError && error.sqlstate === '22012' && error.completed === completed;
+    throw isOurs ? endedItself(step) : error;
+  };
 }
 
 function* counted(rows: Iterable<string | Buffer>, onSent: (bytes: number) => void): Generator<string | Buffer, void> {

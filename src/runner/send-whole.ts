@@ -62,7 +62,7 @@ export function sendWhole(
   const { session } = deps;
   const only = onlyMessage(step);
   if (only === null) throw new TypeError(`${step.file.path} cannot be sent whole`);
-  const message = behindOwn(step.file, only, insideGuard(run.schema, run.entry).text);
+  const message = behindOwn(only, insideGuard(run.schema, run.entry).text);
   // Alone: DISCARD ALL cannot run in a transaction, not even in that of a message with several statements.
   const fresh = heard(session.run('DISCARD ALL'));
   void heard(session.run(lastingSettings));

@@ -12,7 +12,7 @@ import { installing } from '../../support/installing.ts';
 import { manyInserts, manyRows, rowsOfLargeFile } from '../../support/large-files.ts';
 import { openSession } from '../../support/open-session.ts';
 import { pgbouncerIsHere, startPgbouncer } from '../../support/pgbouncer.ts';
-import { openProject, pairs, table } from '../../support/project.ts';
+import { openProject, type Project, pairs, table } from '../../support/project.ts';
 import { runnerDeps } from '../../support/runner-deps.ts';
 import { until } from '../../support/until.ts';
 
@@ -239,6 +239,82 @@ test('a part that ends the transaction lets none of the parts behind it run', as
   await expect(sending).rejects.toMatchObject({ code: 'migration-partial' });
   // What stood behind the ROLLBACK in its own part is there, and that is what is said.
   expect((await rowsIn(database))?.count ?? 0).toBeLessThan(rowsOfLargeFile);
+});
+
+/** Runs `up` of a file that waits in its middle, does `meanwhile` there, and lets it go on. */
+async function upWith(database: TestDatabase, project: Project, meanwhile: () => Promise<unknown>) {
+  const running = project.cli(['up', '--json', '--yes']);
+  await until('the file waits', async () => {
+    const asked = await database.admin(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
+    );
+    return asked.length > 0;
+  });
+  await meanwhile();
+  await database.admin('INSERT INTO gate VALUES (true)');
+  return running;
+}
+
+const waitsAtGate =
+  'DO $$ BEGIN WHILE (SELECT count(*) FROM gate) = 0 LOOP PERFORM pg_sleep(0.05); END LOOP; END $$;\n';
+
+test('a large file without a transaction that is changed part of the way is recorded as stopped there, and says how far it came', async ({
+  database,
+}) => {
+  await database.admin('CREATE TABLE gate (open bool)');
+  const up = `-- pulse: no-transaction\n${makesTable}${waitsAtGate}${inserts}`;
+  const project = await openProject(pairs({ '0001_big': [up, 'DROP TABLE t;\n'] }), database);
+
+  const run = await upWith(database, project, () => appendFile(join(project.migrations, '0001_big.up.sql'), '-- x\n'));
+
+  expect(run.json()).toMatchObject({ exitCode: 6, error: { code: 'migration-partial' } });
+  expect(run.json().error?.now?.join()).toMatch(/\d+ of \d+ statements are done/);
+  expect(await database.admin('SELECT outcome FROM pulse_migrate.ledger')).toEqual([{ outcome: 'failed' }]);
+  await project.done(['up', '--yes']);
+  expect(await rowsIn(database)).toEqual(complete);
+});
+
+test('what the server says of a large file is told also where the file was touched since', async ({ database }) => {
+  await database.admin('CREATE TABLE gate (open bool)');
+  const project = await openProject(
+    pairs({ '0001_big': [`${makesTable}${inserts}${waitsAtGate}SELECT nope;\n`, 'SELECT 1;\n'] }),
+    database,
+  );
+
+  const run = await upWith(database, project, () => utimes(join(project.migrations, '0001_big.up.sql'), 1, 1));
+
+  expect(run.json()).toMatchObject({ exitCode: 5, error: { code: 'migration-failed', sqlstate: '42703' } });
+  expect(await rowsIn(database)).toBeNull();
+});
+
+test('an error is shown at its place behind a BEGIN that is left out and has characters of several bytes', async ({
+  database,
+}) => {
+  const up = `BEGIN /* ${'é𝄞'.repeat(40)} */ TRANSACTION;\n${makesTable}SELECT nope;\n${inserts}COMMIT;\n`;
+  const project = await openProject(pairs({ '0001_big': [up, 'SELECT 1;\n'] }), database);
+
+  const run = await project.cli(['up', '--json']);
+
+  expect(run.json()).toMatchObject({ exitCode: 5, error: { sqlstate: '42703', line: 3, column: 8 } });
+});
+
+test('a large down undoes its migration, also where the up was changed, and is asked for where it is gone', async ({
+  database,
+}) => {
+  const down = `${inserts.replaceAll('INTO t', 'INTO undone')}DROP TABLE t;\n`;
+  await database.admin('CREATE TABLE undone (id int, note text)');
+  const project = await openProject(pairs({ '0001_big': [makesTable, down] }), database);
+  await project.done(['up', '--yes']);
+  expect((await project.done(['diff', '1', '--json'])).json()).toMatchObject({ result: { patches: [] } });
+  await project.remove('0001_big.down.sql', '0001_big.up.sql');
+
+  const gone = await project.cli(['down', '--i-know', '--yes', '--json'], { env: {} });
+  await project.write(pairs({ '0001_big': [`${makesTable}-- changed\n`, down] }));
+  await project.done(['down', '--i-know', '--yes']);
+
+  expect(gone.json()).toMatchObject({ exitCode: 2, error: { code: 'not-possible' } });
+  expect(gone.json().error?.message).toContain('was not kept');
+  expect([await rowsIn(database), await rowsIn(database, 'undone')]).toEqual([null, complete]);
 });
 
 test('while its first statement waits no more than a million characters of a large file are on their way', async ({

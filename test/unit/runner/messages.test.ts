@@ -11,7 +11,7 @@ const parse = (text: string) =>
 test('a file without COPY data is one message, byte for byte', () => {
   const text = "-- a\nCREATE TABLE a (t text DEFAULT ';');\nSELECT 'é𝄞';\n";
 
-  expect(messagesOf(parse(text))).toEqual([{ kind: 'sql', text, offset: 0 }]);
+  expect(messagesOf(parse(text))).toEqual([{ kind: 'sql', text, offset: 0, end: text.length }]);
 });
 
 test('COPY data travels by itself, and what stands before and behind it keeps its place in the file', () => {
