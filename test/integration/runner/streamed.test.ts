@@ -46,6 +46,23 @@ const shapes = [
   ['one statement', `${makesTable}${inserts.replaceAll(/;\nINSERT INTO t VALUES/g, ',')}`],
 ] as const;
 
+/** Runs `up` of a file that waits in its middle, does `meanwhile` there, and lets it go on. */
+async function upWith(database: TestDatabase, project: Project, meanwhile: () => Promise<unknown>) {
+  const running = project.cli(['up', '--json', '--yes']);
+  await until('the file waits', async () => {
+    const asked = await database.admin(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
+    );
+    return asked.length > 0;
+  });
+  await meanwhile();
+  await database.admin('INSERT INTO gate VALUES (true)');
+  return running;
+}
+
+const waitsAtGate =
+  'DO $$ BEGIN WHILE (SELECT count(*) FROM gate) = 0 LOOP PERFORM pg_sleep(0.05); END LOOP; END $$;\n';
+
 test.for(shapes)(
   'a large file with %s is applied whole, recorded by its checksum, and undone',
   async ([, up], { database }) => {
@@ -139,20 +156,15 @@ test('a large file that is changed while it is sent is rolled back, and the next
   database,
 }) => {
   await database.admin('CREATE TABLE gate (open bool)');
-  const waits = 'DO $$ BEGIN WHILE (SELECT count(*) FROM gate) = 0 LOOP PERFORM pg_sleep(0.05); END LOOP; END $$;\n';
-  const project = await openProject(pairs({ '0001_big': [makesTable + waits + inserts, 'DROP TABLE t;\n'] }), database);
+  const project = await openProject(
+    pairs({ '0001_big': [makesTable + waitsAtGate + inserts, 'DROP TABLE t;\n'] }),
+    database,
+  );
   const file = join(project.migrations, '0001_big.up.sql');
 
-  const running = project.cli(['up', '--json']);
-  await until('the file waits', async () => {
-    const asked = await database.admin(
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
-    );
-    return asked.length > 0;
+  const run = await upWith(database, project, async () => {
+    await writeFile(file, makesTable + waitsAtGate + inserts.replaceAll('row', 'ROW'));
   });
-  await writeFile(file, makesTable + waits + inserts.replaceAll('row', 'ROW'));
-  await database.admin('INSERT INTO gate VALUES (true)');
-  const run = await running;
 
   expect(run.json()).toMatchObject({ exitCode: 5, error: { code: 'migration-failed' } });
   expect(run.json().error?.message).toContain('was changed while it was being read');
@@ -217,6 +229,9 @@ test('a large file without a transaction goes on where it stopped, its COPY data
   expect([await rowsIn(database), await rowsIn(database, 'u')]).toEqual([complete, complete]);
 });
 
+/** A part ends behind the statement that makes it 64 KiB long; each has 500 rows. */
+const rowsOfOnePart = 1500;
+
 test('a part that ends the transaction lets none of the parts behind it run', async ({ database }) => {
   const project = await openProject(
     {
@@ -238,25 +253,8 @@ test('a part that ends the transaction lets none of the parts behind it run', as
 
   await expect(sending).rejects.toMatchObject({ code: 'migration-partial' });
   // What stood behind the ROLLBACK in its own part is there, and that is what is said.
-  expect((await rowsIn(database))?.count ?? 0).toBeLessThan(rowsOfLargeFile);
+  expect((await rowsIn(database))?.count ?? 0).toBeLessThanOrEqual(rowsOfOnePart);
 });
-
-/** Runs `up` of a file that waits in its middle, does `meanwhile` there, and lets it go on. */
-async function upWith(database: TestDatabase, project: Project, meanwhile: () => Promise<unknown>) {
-  const running = project.cli(['up', '--json', '--yes']);
-  await until('the file waits', async () => {
-    const asked = await database.admin(
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
-    );
-    return asked.length > 0;
-  });
-  await meanwhile();
-  await database.admin('INSERT INTO gate VALUES (true)');
-  return running;
-}
-
-const waitsAtGate =
-  'DO $$ BEGIN WHILE (SELECT count(*) FROM gate) = 0 LOOP PERFORM pg_sleep(0.05); END LOOP; END $$;\n';
 
 test('a large file without a transaction that is changed part of the way is recorded as stopped there, and says how far it came', async ({
   database,
@@ -381,22 +379,18 @@ test('a large file whose time of change was set back is still known as changed w
   database,
 }) => {
   await database.admin('CREATE TABLE gate (open bool)');
-  const waits = 'DO $$ BEGIN WHILE (SELECT count(*) FROM gate) = 0 LOOP PERFORM pg_sleep(0.05); END LOOP; END $$;\n';
-  const project = await openProject(pairs({ '0001_big': [makesTable + waits + inserts, 'DROP TABLE t;\n'] }), database);
+  const project = await openProject(
+    pairs({ '0001_big': [makesTable + waitsAtGate + inserts, 'DROP TABLE t;\n'] }),
+    database,
+  );
   const file = join(project.migrations, '0001_big.up.sql');
   await utimes(file, 1, 1);
 
-  const running = project.cli(['up', '--json']);
-  await until('the file waits', async () => {
-    const asked = await database.admin(
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
-    );
-    return asked.length > 0;
+  const run = await upWith(database, project, async () => {
+    await writeFile(file, makesTable + waitsAtGate + inserts.replaceAll('row', 'ROW'));
+    await utimes(file, 1, 1);
   });
-  await writeFile(file, makesTable + waits + inserts.replaceAll('row', 'ROW'));
-  await utimes(file, 1, 1);
-  await database.admin('INSERT INTO gate VALUES (true)');
 
-  expect((await running).json()).toMatchObject({ exitCode: 5, error: { code: 'migration-failed' } });
+  expect(run.json()).toMatchObject({ exitCode: 5, error: { code: 'migration-failed' } });
   expect(await rowsIn(database)).toBeNull();
 });
