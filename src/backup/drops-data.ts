@@ -1,6 +1,7 @@
 import { changesColumnType, dropsColumn } from '../migrations/alter-table.ts';
-import type { MigrationFile } from '../migrations/migration.ts';
-import { statementTokens } from '../migrations/statement-tokens.ts';
+import type { MigrationFile, Statement } from '../migrations/migration.ts';
+import type { SourceText } from '../migrations/source-text.ts';
+import { statementTokens, tokensBetween } from '../migrations/statement-tokens.ts';
 
 /**
  * First words of statements that cannot take rows away. Whatever is not listed counts as a loss: DELETE, UPDATE, MERGE
@@ -28,10 +29,24 @@ const holders = new Set([
 
 /** True when running the file may destroy data: the question the backup gate asks of a down file. When unsure, true. */
 export function dropsData(file: Pick<MigrationFile, 'text' | 'statements'>): boolean {
-  return file.statements.some(
-    ({ start, end, keywords: [first = ''] }) =>
-      !harmless.has(first) && statementDropsData(statementTokens(file.text.slice(start, end))),
-  );
+  return file.statements.some((statement) => {
+    const { start, end, keywords } = statement;
+    const [first = ''] = keywords;
+    if (harmless.has(first)) return false;
+    return first === 'INSERT'
+      ? writesOver(file.text, statement)
+      : statementDropsData(statementTokens(file.text.slice(start, end)));
+  });
+}
+
+/** ON CONFLICT … DO UPDATE writes over rows that are there. Token by token: an INSERT may hold a hundred megabytes of rows. */
+function writesOver(text: SourceText, { start, end }: Statement): boolean {
+  let afterConflict = false;
+  for (const token of tokensBetween(text, start, end)) {
+    if (token === 'CONFLICT') afterConflict = true;
+    else if (afterConflict && token === 'UPDATE') return true;
+  }
+  return false;
 }
 
 function statementDropsData(tokens: readonly string[]): boolean {
@@ -41,9 +56,6 @@ function statementDropsData(tokens: readonly string[]): boolean {
       return holders.has(second) || tokens.includes('CASCADE');
     case 'ALTER':
       return alterDropsData(second, tokens);
-    case 'INSERT':
-      // ON CONFLICT … DO UPDATE writes over rows that are there.
-      return tokens.includes('CONFLICT') && tokens.includes('UPDATE');
     case 'SELECT':
       return !onlySetsConfiguration(tokens);
     default:
