@@ -1,4 +1,4 @@
-import { ident, type Sql, sql } from '../postgres/sql.ts';
+import { ident, type Sql, type SqlValue, sql } from '../postgres/sql.ts';
 import { renewal, untilExpiry } from './lease-life.ts';
 import type { Actor } from './ledger.ts';
 
@@ -24,6 +24,34 @@ export interface Entry {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+/** The types of what a ledger row is given, in the order of its columns. */
+export const entryTypes = {
+  entry: 'uuid',
+  version: 'text',
+  number: 'numeric',
+  name: 'text',
+  action: 'text',
+  outcome: 'text',
+  effect: 'text',
+  checksumAlgorithm: 'text',
+  upChecksum: 'text',
+  downChecksum: 'text',
+  upSql: 'text',
+  downSql: 'text',
+  inTransaction: 'bool',
+  actor: 'jsonb',
+  lockWaitMs: 'float8',
+  toolVersion: 'text',
+  details: 'jsonb',
+} as const satisfies Record<keyof Entry, string>;
+
+/** What a ledger row is given, as SQL takes it: a value, or the parameter that stands for one. */
+export type EntryValues = { readonly [Key in keyof Entry]: SqlValue };
+
+export function valuesOf(entry: Entry): EntryValues {
+  return { ...entry, actor: JSON.stringify(entry.actor), details: JSON.stringify(entry.details) };
+}
+
 /** When the run began: now (a row that records no run), the transaction's start, or a moment the server told earlier. */
 export type Started = 'now' | 'transaction' | Date;
 
@@ -44,11 +72,24 @@ export function openGuard(
   { entry, token }: { readonly entry: string; readonly token: string },
   { promised, after }: { readonly promised: boolean; readonly after: string | null },
 ): Sql {
-  const recorded = sql`AND EXISTS (SELECT FROM ${ident(schema, 'ledger')} WHERE entry = ${after}::pg_catalog.uuid)`;
+  const beforeIt = after === null ? sql`` : sql`AND ${isRecorded(schema, after)}`;
+  return insertGuard(schema, { entry, promise: promised ? entry : null, token }, beforeIt);
+}
+
+/** `openGuard` with values or parameters, and what else has to hold before it. */
+export function insertGuard(
+  schema: string,
+  { entry, promise, token }: Readonly<Record<'entry' | 'promise' | 'token', SqlValue>>,
+  condition: Sql,
+): Sql {
   return sql`INSERT INTO ${ident(schema, 'guard')} (entry, promise, token)
-VALUES (${entry}, ${promised ? entry : null}, (
-  SELECT token FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid ${after === null ? sql`` : recorded}
+VALUES (${entry}, ${promise}, (
+  SELECT token FROM ${ident(schema, 'lease')} WHERE token = ${token}::pg_catalog.uuid ${condition}
     AND COALESCE(pg_catalog.current_setting(${used}, true), '') = '' FOR UPDATE))`;
+}
+
+export function isRecorded(schema: string, entry: SqlValue): Sql {
+  return sql`EXISTS (SELECT FROM ${ident(schema, 'ledger')} WHERE entry = ${entry}::pg_catalog.uuid)`;
 }
 
 const used = 'pulse_migrate.used';
@@ -60,11 +101,11 @@ export const markUse = sql`pg_catalog.set_config(${used}, 'yes', false)`;
  * Fails outside of the transaction that `openGuard` was part of: a file that is sent behind a BEGIN which never ran
  * (a cancel request can hit it) would otherwise be committed statement by statement.
  */
-export function insideGuard(schema: string, entry: string): Sql {
+export function insideGuard(schema: string, entry: SqlValue): Sql {
   return sql`SELECT 1 OPERATOR(pg_catalog./) pg_catalog.count(*) FROM ${ident(schema, 'guard')} WHERE ${ownGuard(entry)}`;
 }
 
-function ownGuard(entry: string): Sql {
+function ownGuard(entry: SqlValue): Sql {
   return sql`entry = ${entry}::pg_catalog.uuid AND xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid`;
 }
 
@@ -82,7 +123,7 @@ export function markFit(isFit: Sql): Sql {
  * a ROLLBACK in the file, and unless `markFit` has said that all is as it should be.
  * Renews the lease: the transaction had its row locked, for longer perhaps than it lives, and no heartbeat reached it.
  */
-export function closeGuard(schema: string, entry: Entry): Sql {
+export function closeGuard(schema: string, entry: EntryValues): Sql {
   const guard = ident(schema, 'guard');
   const promised = sql`(SELECT entry FROM ${guard} WHERE ${ownGuard(entry.entry)} AND pg_catalog.current_setting(${fit}, true) = 'yes')`;
   return sql`WITH kept AS (
@@ -97,10 +138,10 @@ SELECT kept.duration_ms FROM kept JOIN given_up ON given_up.entry = kept.entry`;
 
 /** A row without a guard, for what is not a run of a file in a transaction of its own. */
 export function appendEntry(schema: string, entry: Entry, started: Started): Sql {
-  return insertEntry(schema, entry, sql`${entry.entry}`, started);
+  return insertEntry(schema, valuesOf(entry), sql`${entry.entry}`, started);
 }
 
-function insertEntry(schema: string, entry: Entry, id: Sql, started: Started): Sql {
+function insertEntry(schema: string, entry: EntryValues, id: Sql, started: Started): Sql {
   const begin =
     started instanceof Date
       ? sql`${started}`
@@ -119,7 +160,7 @@ function insertEntry(schema: string, entry: Entry, id: Sql, started: Started): S
 VALUES (
   ${id}, ${entry.version}, ${entry.number}, ${entry.name}, ${entry.action}, ${entry.outcome}, ${entry.effect},
   ${entry.checksumAlgorithm}, ${entry.upChecksum}, ${entry.downChecksum}, ${entry.upSql}, ${entry.downSql},
-  ${entry.inTransaction}, ${JSON.stringify(entry.actor)}, ${begin}, ${duration}, ${entry.lockWaitMs}, ${entry.toolVersion}, ${JSON.stringify(entry.details)})
+  ${entry.inTransaction}, ${entry.actor}, ${begin}, ${duration}, ${entry.lockWaitMs}, ${entry.toolVersion}, ${entry.details})
 RETURNING duration_ms`;
 }
 

@@ -3,9 +3,10 @@ import { ident, join, type Sql, sql } from '../postgres/sql.ts';
 import { refuseChange } from './layout.ts';
 
 /** What a run holds locked itself, for reading or by row, does not count: a file's own hand takes stronger locks. */
-const writtenTo = ['layout', 'ledger', 'journal', 'lease', 'applied'] as const;
+const writtenTo = ['ledger', 'journal', 'layout', 'lease', 'applied'] as const;
 const alsoThere = ['guard'] as const;
-const numbered = ['ledger', 'journal'] as const;
+/** The first of `writtenTo`: their identity columns have sequences. */
+const numbered = 2;
 
 /**
  * True when the present transaction has written to the record, altered, dropped or replaced a table of it, or locked
@@ -14,19 +15,21 @@ const numbered = ['ledger', 'journal'] as const;
  * compared. Reading, granting and ANALYZE do not count. To be asked before the run writes its own row.
  */
 export function touched(schema: string): Sql {
-  const relation = (name: string) => relationOf(ident(schema, name));
-  const all = [...writtenTo, ...alsoThere].map(relation);
-  return sql`(SELECT pg_catalog.array_position(ARRAY[${join(all)}], NULL) IS NOT NULL
-  OR EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = ${relation('ledger')})
-  OR EXISTS (${changedFunction(relation('ledger'))})
+  const all = [...writtenTo, ...alsoThere].map((name) => relationOf(ident(schema, name)));
+  const ledger = sql`r.tables[1]`;
+  // OFFSET 0 keeps the server from looking every name up again for each place where it is used.
+  return sql`(SELECT pg_catalog.array_position(r.tables, NULL) IS NOT NULL
+  OR EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = ${ledger})
+  OR EXISTS (${changedFunction(ledger)})
   OR EXISTS (
     SELECT FROM pg_catalog.pg_locks AS l
     WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid()
-      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
       AND (l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-             AND l.relation IN (${join(all)})
+             AND l.relation = ANY (r.tables)
         OR l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock')
-             AND (l.relation IN (${join(writtenTo.map(relation))}) OR l.relation IN (${sequencesOf(numbered.map(relation))})))))`;
+             AND (l.relation = ANY (r.tables[1:${writtenTo.length}]) OR l.relation = ANY (r.sequences))))
+  FROM (SELECT t.tables, ARRAY(${sequencesOf(sql`t.tables[1:${numbered}]`)}) AS sequences
+        FROM (SELECT ARRAY[${join(all)}] AS tables OFFSET 0) AS t OFFSET 0) AS r)`;
 }
 
 function relationOf(name: Sql): Sql {
@@ -34,19 +37,20 @@ function relationOf(name: Sql): Sql {
 }
 
 /** Identity columns have their sequences internally; whoever sets or alters one keeps a lock on it. */
-function sequencesOf(tables: readonly Sql[]): Sql {
-  const relations = relationOf(sql`pg_catalog.pg_class`);
+function sequencesOf(tables: Sql): Sql {
   return sql`SELECT d.objid FROM pg_catalog.pg_depend AS d
-    WHERE d.classid = ${relations} AND d.refclassid = ${relations} AND d.refobjid IN (${join(tables)}) AND d.deptype = 'i'`;
+    WHERE d.classid = ${relations} AND d.refclassid = ${relations} AND d.refobjid = ANY (${tables}) AND d.deptype = 'i'`;
 }
+
+const relations = sql`'pg_catalog.pg_class'::pg_catalog.regclass`;
 
 /**
  * The function behind the append-only rule, written by the present transaction (or a part of it, whose number is later)
  * and not as it was made: a GRANT alone writes its row too.
  */
 function changedFunction(ledger: Sql): Sql {
-  return sql`SELECT FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
-    WHERE t.tgrelid = ${ledger} AND t.tgname = 'ledger_is_append_only'
+  return sql`SELECT FROM pg_catalog.pg_proc AS p
+    WHERE p.oid = (SELECT t.tgfoid FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = ${ledger} AND t.tgname = 'ledger_is_append_only')
       AND pg_catalog.age(p.xmin) <= pg_catalog.age(pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.xid)
       AND (p.prosrc <> ${refuseChange.body} OR pg_catalog.array_to_string(p.proconfig, ' ') IS DISTINCT FROM ${refuseChange.setting})`;
 }

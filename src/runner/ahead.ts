@@ -19,8 +19,8 @@ export interface Ahead {
   isSent(step: Step): boolean;
   /** What a step was sent as; null when it was not. */
   take(step: Step): Answers | null;
-  /** What is on its way does not run any more: something before it has failed. */
-  drop(): void;
+  /** What is on its way does not run any more: something before it has failed. Gives whether anything is. */
+  drop(): boolean;
   /** After a lost connection: steps on their way, which may be done although nobody heard of it. */
   inDoubt(): readonly Step[];
   /** After a lost connection: which of them are done. Those that are not are sent again. */
@@ -82,7 +82,11 @@ export function sendingAhead(
       sent.delete(step);
       return answers;
     },
-    drop: forget,
+    drop: () => {
+      const isAny = sent.size > 0;
+      forget();
+      return isAny;
+    },
     inDoubt: () => [...sent.keys()],
     settle: (ledger, recorded) => {
       for (const step of sent.keys()) {

@@ -1,5 +1,7 @@
 import { PulseError } from '../errors.ts';
+import { openGuard } from '../ledger/append.ts';
 import { explainLedgerStatement } from '../ledger/explain.ts';
+import { isTakenAway } from '../ledger/prepared.ts';
 import { hasTouched } from '../ledger/touched.ts';
 import { StatementError } from '../postgres/errors.ts';
 import { raw } from '../postgres/sql.ts';
@@ -19,15 +21,15 @@ import {
   record,
   sendWhole,
 } from './send-whole.ts';
-import { freshSession } from './session-state.ts';
+import { forgetPrepared, freshSession } from './session-state.ts';
 import type { Attempt, Done, RunnerDeps, Step, StepRun } from './step.ts';
 
 /** What was sent before this file's turn came. */
 interface SentAhead {
   /** What the file was sent as already, if it was. */
   readonly answers: Answers | null;
-  /** Told that the file has to be sent again: those behind it have not run, and nobody need listen to their answers. */
-  readonly drop: () => void;
+  /** Told that those behind it do not run, so nobody need listen to their answers; they are sent again. Gives whether there are any. */
+  readonly drop: () => boolean;
 }
 
 /**
@@ -46,14 +48,35 @@ export async function applyInTransaction(
   if (!deps.session.pooled) attempt.onBackend(deps.session.backendPid);
   const answers =
     sentAhead.answers ?? (canBeSentWhole(deps.session, step) ? sendWhole(deps, run, step, attempt, null) : null);
+  const onPrepared = async () => {
+    forgetPrepared(deps.session);
+    // The first of those behind it has failed within its transaction.
+    if (sentAhead.drop()) await rollBack(deps.session, null);
+  };
   try {
-    return await applyOnce(deps, run, step, attempt, { promised, answers });
+    return await applyOnce(deps, run, step, attempt, { promised, answers, onPrepared });
   } catch (error) {
-    // A function may call the promise in where the file's own text does not show it; all of it was rolled back.
-    if (!promised || !isPromiseCalledIn(error)) throw error;
+    // A function may call the promise in, or take our prepared statements away, where the file's own text does not show
+    // it; all of it was rolled back.
+    const calledIn = promised && isPromiseCalledIn(error);
+    if (!calledIn && !takesStatementsAway(error)) throw error;
     sentAhead.drop();
-    return applyOnce(deps, run, step, attempt, { promised: false, answers: null });
+    return applyOnce(deps, run, step, attempt, { promised: promised && !calledIn, answers: null, onPrepared });
   }
+}
+
+function takesStatementsAway(error: unknown): boolean {
+  const cause = error instanceof PulseError ? error.cause : null;
+  return cause instanceof StatementError && isTakenAway(cause);
+}
+
+/** How a file is applied. */
+interface Way {
+  readonly promised: boolean;
+  /** What it was sent as, if whole. */
+  readonly answers: Answers | null;
+  /** Told that it has left prepared statements in the session. */
+  readonly onPrepared: () => Promise<void>;
 }
 
 /** How far a try has come, for what is said when it fails. */
@@ -71,7 +94,7 @@ async function applyOnce(
   run: StepRun,
   step: Step,
   attempt: Attempt,
-  { promised, answers }: { readonly promised: boolean; readonly answers: Answers | null },
+  { promised, answers, onPrepared }: Way,
 ): Promise<Done> {
   const { session } = deps;
   const place: Place = { sent: null, committing: false, began: null };
@@ -79,7 +102,7 @@ async function applyOnce(
     const durationMs =
       answers === null
         ? await partByPart(deps, run, step, attempt, promised, place)
-        : await hear(answers, run.schema, step, place);
+        : await hear(answers, run.schema, step, place, onPrepared);
     return { version: step.version, name: step.name, durationMs };
   } catch (error) {
     await rollBack(session, place.began);
@@ -88,7 +111,13 @@ async function applyOnce(
 }
 
 /** Hears what became of a file that was sent whole. */
-async function hear(answers: Answers, schema: string, step: Step, place: Place): Promise<number> {
+async function hear(
+  answers: Answers,
+  schema: string,
+  step: Step,
+  place: Place,
+  onPrepared: () => Promise<void>,
+): Promise<number> {
   place.committing = true;
   try {
     const begun = await answers.begun;
@@ -100,7 +129,9 @@ async function hear(answers: Answers, schema: string, step: Step, place: Place):
     // Whatever failed before it: what the server has committed is done.
     return answers.committed.catch(() => Promise.reject(failure));
   }
-  return answers.committed;
+  const durationMs = await answers.committed;
+  if ((await answers.left).prepared === true) await onPrepared();
+  return durationMs;
 }
 
 /** Sends a file in parts and looks at what it left, where something has to be looked at, or data to be sent, in between. */
@@ -114,8 +145,8 @@ async function partByPart(
 ): Promise<number> {
   const { session } = deps;
   await freshSession(session);
-  const guard = { promised, after: null };
-  const begun = onlyRow(await session.rows<Begun>(raw(opening(session, run, step, attempt.lockTimeoutMs, guard))));
+  const guard = openGuard(run.schema, run, { promised, after: null });
+  const begun = onlyRow(await session.rows<Begun>(raw(opening(session, step, attempt.lockTimeoutMs, guard))));
   place.began = begun.began;
   if (session.pooled) attempt.onBackend(begun.pid);
   await sendParts(deps, step, begun.xid, (message) => {

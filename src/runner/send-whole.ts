@@ -1,13 +1,14 @@
-import { closeGuard, insideGuard, markFit, markUse, openGuard } from '../ledger/append.ts';
+import { closeGuard, markFit, markUse, valuesOf } from '../ledger/append.ts';
+import { closePrepared, insidePrepared, lookPrepared, openPrepared } from '../ledger/prepared.ts';
 import { touched } from '../ledger/touched.ts';
 import { heard } from '../postgres/answers.ts';
 import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
-import { join, raw, type Sql } from '../postgres/sql.ts';
+import { join, raw, type Sql, sql } from '../postgres/sql.ts';
 import { callsPromiseIn, durationIn } from './guard-failure.ts';
 import { behindOwn, messagesOf, type SqlMessage } from './messages.ts';
 import { beginning } from './pooled-leftovers.ts';
-import { fileSettings, lastingSettings, ownBeginning, ownStateBefore } from './session-state.ts';
+import { fileSettings, freshAndPrepared, ownBeginning, ownStateBefore, takenBackBefore } from './session-state.ts';
 import { type Attempt, entryOf, type RunnerDeps, type Step, type StepRun } from './step.ts';
 
 /** The transaction as it was begun. */
@@ -22,6 +23,8 @@ export interface Begun {
 export interface Left {
   readonly xid: string | null;
   readonly touched: boolean;
+  /** The file has left prepared statements in the session, and what was sent behind it does not run. */
+  readonly prepared?: boolean;
 }
 
 /** What the server answers to a file that was sent whole, in the order of the messages. None rejects unheard. */
@@ -62,19 +65,23 @@ export function sendWhole(
   const { session } = deps;
   const only = onlyMessage(step);
   if (only === null) throw new TypeError(`${step.file.path} cannot be sent whole`);
-  const message = behindOwn(only, insideGuard(run.schema, run.entry).text);
-  // Alone: DISCARD ALL cannot run in a transaction, not even in that of a message with several statements.
-  const fresh = heard(session.run('DISCARD ALL'));
-  void heard(session.run(lastingSettings));
-  const guard = { promised: true, after };
-  const begun = heard(session.rows<Begun>(raw(opening(session, run, step, attempt.lockTimeoutMs, guard))));
+  const message = behindOwn(only, insidePrepared(run.entry).text);
+  const fresh = heard(freshAndPrepared(session, run.schema));
+  const limits = {
+    lockTimeoutMs: attempt.lockTimeoutMs,
+    statementTimeoutMs: step.file.directives.statementTimeoutMs ?? 0,
+  };
+  const begin = raw(`${boundedBegin(beginStatement(step))};\n${openPrepared(run, after, limits).text}`);
+  const begun = heard(session.rows<Begun>(begin));
+  const look = raw(takenBackBefore(lookPrepared(attempt.lockTimeoutMs)));
+  const row = closePrepared(entryOf(deps, step, run.entry, 'done', attempt.waitedMs));
   return {
     message,
     // A failure of the first says what the failure of the second follows from.
     begun: heard(fresh.then(() => begun).then(onlyRow)),
     ran: heard(session.run(message.text)),
-    left: heard(session.rows<Left>(raw(inspection(session, run.schema, attempt.lockTimeoutMs))).then(onlyRow)),
-    committed: heard(commit(deps, run, step, attempt.waitedMs)),
+    left: heard(session.rows<Left>(look).then(onlyRow)),
+    committed: heard(durationFrom(session.rows(sql`${row};\nCOMMIT`), run, step)),
   };
 }
 
@@ -85,17 +92,11 @@ export function onlyRow<Row>(rows: readonly Row[]): Row {
   return row;
 }
 
-/** Begins the transaction of a file: settings of ours and of its directives, and the guard. */
-export function opening(
-  session: Session,
-  run: StepRun,
-  step: Step,
-  lockTimeoutMs: number,
-  guard: { readonly promised: boolean; readonly after: string | null },
-): string {
+/** Begins the transaction of a file: settings of ours, `guard`, and settings of its directives. */
+export function opening(session: Session, step: Step, lockTimeoutMs: number, guard: Sql): string {
   const settings = fileSettings(step.file.directives, 'SET LOCAL', lockTimeoutMs);
   return `${boundedBegin(beginStatement(step))};
-${ownBeginning(session)}${openGuard(run.schema, run, guard).text};
+${ownBeginning(session)}${guard.text};
 ${settings};
 SELECT pg_catalog.pg_backend_pid() AS pid, pg_catalog.pg_current_xact_id()::pg_catalog.text AS xid, ${beginning} AS began`;
 }
@@ -108,25 +109,17 @@ export function beginStatement(step: Step): string {
 /** Asked when the file is through: whether it is still the same transaction, and whether the record is as it was. */
 export function inspection(session: Session, schema: string, lockTimeoutMs: number): string {
   const marks = session.pooled ? [markFit(raw('NOT l.touched'))] : [markFit(raw('NOT l.touched')), markUse];
-  return ownStateBefore(
-    session,
-    lockTimeoutMs,
-    `l.xid, l.touched, ${join(marks).text} FROM (
-  SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid, ${touched(schema).text} AS touched OFFSET 0) AS l`,
-  );
-}
-
-/** The ledger row and the COMMIT in one message; how long the transaction took, milliseconds. For a promised row only. */
-async function commit(deps: RunnerDeps, run: StepRun, step: Step, waitedMs: number): Promise<number> {
-  const message = raw(`${ledgerRow(deps, run, step, waitedMs).text};\nCOMMIT`);
-  return durationIn(await deps.session.rows(message), run.schema, step.file.path);
+  const look = sql`SELECT l.xid, l.touched, ${join(marks)} FROM (
+  SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid, ${touched(schema)} AS touched OFFSET 0) AS l`;
+  return ownStateBefore(session, lockTimeoutMs, look);
 }
 
 /** The ledger row alone, which is there when this gives how long the transaction took until then, milliseconds. */
 export async function record(deps: RunnerDeps, run: StepRun, step: Step, waitedMs: number): Promise<number> {
-  return durationIn(await deps.session.rows(ledgerRow(deps, run, step, waitedMs)), run.schema, step.file.path);
+  const row = closeGuard(run.schema, valuesOf(entryOf(deps, step, run.entry, 'done', waitedMs)));
+  return durationFrom(deps.session.rows(row), run, step);
 }
 
-function ledgerRow(deps: RunnerDeps, run: StepRun, step: Step, waitedMs: number): Sql {
-  return closeGuard(run.schema, entryOf(deps, step, run.entry, 'done', waitedMs));
+async function durationFrom(rows: Promise<Array<{ duration_ms: number }>>, run: StepRun, step: Step): Promise<number> {
+  return durationIn(await rows, run.schema, step.file.path);
 }

@@ -1,6 +1,8 @@
+import { type OwnSetting, type OwnSettings, prepareOwn } from '../ledger/prepared.ts';
 import type { Directives } from '../migrations/migration.ts';
 import { idleLimit, idleLimitMs, noIdleSessionLimit } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
+import { raw, type Sql, type SqlValue, sql } from '../postgres/sql.ts';
 
 /**
  * Brings the session to the state it began in: settings, role, temporary tables, prepared statements, cursors, LISTEN,
@@ -10,8 +12,31 @@ import type { Session } from '../postgres/session.ts';
  */
 export async function freshSession(session: Session): Promise<void> {
   if (session.pooled) return;
+  forgetPrepared(session);
   // The second is sent behind the first at once: in between the session has the limits of its role and database.
   await Promise.all([session.run('DISCARD ALL'), session.run(`${ownSettings('SET')};\n${lastingSettings}`)]);
+}
+
+/** Sessions that have our statements prepared. */
+const prepared = new WeakSet<Session>();
+
+/** The session is to be made fresh by DISCARD ALL before the next file, and our statements prepared again. */
+export function forgetPrepared(session: Session): void {
+  prepared.delete(session);
+}
+
+/**
+ * The same for a session of our own, with our statements prepared in it: where they are, everything is taken away that
+ * DISCARD ALL takes but prepared statements and plans, in one message, so all of it or nothing. Those of a file are
+ * looked for instead (`ledger/prepared.ts`).
+ */
+export async function freshAndPrepared(session: Session, schema: string): Promise<void> {
+  if (prepared.has(session)) return session.run(`${discards};\n${lastingSettings}`);
+  prepared.add(session);
+  const discarded = session.run('DISCARD ALL');
+  const own = session.run(`${lastingSettings};\n${prepareOwn(schema, preparedSettings(session)).text}`);
+  own.catch(() => forgetPrepared(session));
+  await Promise.all([discarded, own]);
 }
 
 /** What a transaction begins with, before the first statement that somebody else's settings could hinder. */
@@ -30,17 +55,34 @@ export function pooledOpening(session: Session): string {
  * into other statements than the ones we saw.
  */
 function ownSettings(scope: 'SET' | 'SET LOCAL'): string {
-  return [
-    'statement_timeout = 0',
-    'lock_timeout = 0',
-    idleLimit,
-    'standard_conforming_strings = on',
-    "client_encoding = 'UTF8'",
-    'client_min_messages = notice',
-  ]
-    .map((setting) => `${scope} ${setting}`)
+  return ownValues
+    .map(([name, value]) => `${scope} ${name} = '${value}'`)
     .concat(noticesDeadClient(scope), lastsAsLongAsItTakes(scope))
     .join(';\n');
+}
+
+const ownValues = [
+  ['statement_timeout', '0'],
+  ['lock_timeout', '0'],
+  ['idle_in_transaction_session_timeout', String(idleLimitMs)],
+  ['standard_conforming_strings', 'on'],
+  ['client_encoding', 'UTF8'],
+  ['client_min_messages', 'notice'],
+] as const;
+
+/** Those that what is sent behind a file needs: its own limits are given with it. */
+const ownValuesBehind = ownValues.filter(([name]) => name !== 'lock_timeout' && name !== 'client_min_messages');
+
+/** The same as data, for a transaction in a session of our own. */
+function preparedSettings({ serverVersion }: Session): OwnSettings {
+  const local = ([name, value]: readonly [string, SqlValue]): OwnSetting => ({ name, value, local: true });
+  const newer = serverVersion >= 170_000 ? [local(['transaction_timeout', '0'])] : [];
+  const interval = sql`CASE WHEN ${raw(hasNoSuchInterval)} THEN '0' ELSE '2000' END`;
+  return {
+    before: [...ownValues.map(local), local(['client_connection_check_interval', interval]), ...newer],
+    // It has to hold behind the COMMIT.
+    behind: [...ownValuesBehind.map(local), ...newer, { name: 'idle_session_timeout', value: '0', local: false }],
+  };
 }
 
 /**
@@ -57,8 +99,10 @@ SET tcp_user_timeout = 15000`;
  */
 function noticesDeadClient(scope: 'SET' | 'SET LOCAL'): string {
   return `SELECT pg_catalog.set_config('client_connection_check_interval', '2000', ${scope === 'SET LOCAL'})
-WHERE pg_catalog.version() !~* 'visual c|mingw|windows'`;
+WHERE NOT ${hasNoSuchInterval}`;
 }
+
+const hasNoSuchInterval = "(pg_catalog.version() ~* 'visual c|mingw|windows')";
 
 /** transaction_timeout came with 17: on a role or a database it would end every longer migration, for ever. */
 function lastsAsLongAsItTakes(scope: 'SET' | 'SET LOCAL'): string {
@@ -81,6 +125,9 @@ export function fileSettings(directives: Directives, scope: 'SET' | 'SET LOCAL',
 /** Not SET LOCAL: behind a pooler the reset is also what keeps a setting of the file from the next client. */
 const takeBack = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL';
 
+/** The parts of DISCARD ALL by its manual page, but DEALLOCATE ALL and DISCARD PLANS. */
+const discards = `CLOSE ALL; ${takeBack}; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP`;
+
 /** Before our own row is written: whatever role, search_path or timeout the file has set is taken back. */
 export function ownStateAgain(lockTimeoutMs: number): string {
   // Deferred constraints are checked at the COMMIT that follows, and may wait for rows.
@@ -89,20 +136,21 @@ ${lastsAsLongAsItTakes('SET LOCAL')}`;
 }
 
 /**
- * The same by a SELECT, which outside of a transaction warns of nothing: it may be sent before it is known whether the
- * file has left its transaction open. `columns` are what it gives.
+ * The same in front of `statement`, which gives the rows. By a SELECT, which outside of a transaction warns of nothing:
+ * it may be sent before it is known whether the file has left its transaction open.
  */
-export function ownStateBefore({ pooled }: Session, lockTimeoutMs: number, columns: string): string {
-  const settings = [
-    ['lock_timeout', String(lockTimeoutMs)],
-    ['statement_timeout', '0'],
-    ['client_encoding', 'UTF8'],
-    ['standard_conforming_strings', 'on'],
-    ['idle_in_transaction_session_timeout', String(idleLimitMs)],
-  ].map(([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`);
+export function ownStateBefore({ pooled }: Session, lockTimeoutMs: number, statement: Sql): string {
+  const settings = [['lock_timeout', String(lockTimeoutMs)] as const, ...ownValuesBehind].map(
+    ([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`,
+  );
   // It has to hold behind the COMMIT.
   if (!pooled) settings.push(`pg_catalog.set_config('idle_session_timeout', '0', false)`);
-  return `${takeBack}; ${lastsAsLongAsItTakes('SET LOCAL')};\nSELECT ${settings.join(', ')};\nSELECT ${columns}`;
+  return `${takeBack}; ${lastsAsLongAsItTakes('SET LOCAL')};\nSELECT ${settings.join(', ')};\n${statement.text}`;
+}
+
+/** The same where `statement` sets all of that itself. */
+export function takenBackBefore(statement: Sql): string {
+  return `${takeBack};\n${statement.text}`;
 }
 
 /** The same for a moment only: a SET ROLE in a file without a transaction goes on for its next statement. */

@@ -10,7 +10,7 @@ export const surroundings = `SELECT
   pg_catalog.current_setting('transaction_read_only') AS read_only,
   pg_catalog.current_setting('session_replication_role') AS replication,
   COALESCE(pg_catalog.current_setting('pulse.own', true), '') AS own,
-  (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements) AS prepared,
+  (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE name NOT LIKE 'pulse_migrate_%') AS prepared,
   (SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors WHERE name <> '') AS cursors,
   (SELECT pg_catalog.count(*) FROM pg_catalog.pg_listening_channels()) AS channels,
   (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()) AS temporary,

@@ -5,7 +5,7 @@ import { openProject, pairs, table } from '../../support/project.ts';
 /** Writes down in what surroundings it runs. */
 const witness = `CREATE TABLE witness AS SELECT
   current_user::text AS role, current_setting('search_path') AS path, current_setting('statement_timeout') AS timeout,
-  (SELECT count(*)::int FROM pg_prepared_statements) AS prepared, (SELECT count(*)::int FROM pg_cursors) AS cursors,
+  (SELECT count(*)::int FROM pg_prepared_statements WHERE NOT name ^@ 'pulse_migrate_') AS prepared, (SELECT count(*)::int FROM pg_cursors) AS cursors,
   to_regclass('pg_temp.left_over')::text AS temporary, (SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks,
   current_setting('pulse.own', true) AS own`;
 

@@ -163,11 +163,11 @@ async function runTwenty(
 
 /** The messages that a file is sent as, each by what it alone holds. */
 const messages = {
-  'DISCARD ALL': /^DISCARD ALL$/,
-  'the BEGIN and the guard': /^BEGIN\b.*INSERT INTO "pulse_migrate"\."guard"/s,
-  'the file itself': /^SELECT 1 .*\nCREATE TABLE t\d+ \(id int\)/s,
-  'the look at what it left': /set_config\('pulse_migrate\.fit'/,
-  'the ledger row and the COMMIT': /INSERT INTO "pulse_migrate"\."ledger".*COMMIT$/s,
+  'what makes the session fresh': /^(DISCARD ALL$|CLOSE ALL;)/,
+  'the BEGIN and the guard': /^BEGIN\b.*EXECUTE pulse_migrate_open/s,
+  'the file itself': /^EXECUTE pulse_migrate_inside .*\nCREATE TABLE t\d+ \(id int\)/s,
+  'the look at what it left': /EXECUTE pulse_migrate_look/,
+  'the ledger row and the COMMIT': /EXECUTE pulse_migrate_close.*COMMIT$/s,
 } as const;
 
 type Kind = keyof typeof messages;
@@ -204,7 +204,7 @@ test.for(kinds)(
 test('a file that the server has committed is done, although a message of ours in front of it failed', async ({
   database,
 }) => {
-  const done = await runTwenty(database, { bent: (session) => failingAt('DISCARD ALL', 1, session) });
+  const done = await runTwenty(database, { bent: (session) => failingAt('what makes the session fresh', 1, session) });
 
   expect(done).toHaveLength(20);
   expect(await stateOf(database)).toEqual({ recorded: numbers, there: numbers });
@@ -252,5 +252,27 @@ test('files sent ahead that were committed before the connection was lost are no
   const done = await runTwenty(database, { bent });
 
   expect(done.map(({ version }) => version)).toEqual(numbers.map(versionOf));
+  expect(await stateOf(database)).toEqual({ recorded: numbers, there: numbers });
+});
+
+const statements = [
+  ['takes all prepared statements away, those of the run too,', 'DEALLOCATE ALL;'],
+  ['leaves a prepared statement', 'PREPARE left_over AS SELECT 1;'],
+  ['takes all prepared statements away in a function', "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$;"],
+] as const;
+
+test.for(statements)('a file that %s is applied once, and so are those sent behind it', async ([, more], { database }) => {
+  const project = await openProject(
+    {
+      ...files(),
+      '0010_t10.up.sql': `CREATE TABLE t10 (id int);\n${more}\n`,
+      // Fails where it is there already.
+      '0011_t11.up.sql': 'CREATE TABLE t11 (id int);\nPREPARE left_over AS SELECT 1;\n',
+    },
+    database,
+  );
+
+  await project.done(['up', '--yes']);
+
   expect(await stateOf(database)).toEqual({ recorded: numbers, there: numbers });
 });

@@ -60,7 +60,7 @@ test.for(ends)(
 
     const applying = applyInTransaction(deps, { schema, token: lease.token, entry: randomUUID() }, step, attempt, {
       answers: null,
-      drop: () => {},
+      drop: () => false,
     });
 
     await expect(applying).rejects.toMatchObject(error);
