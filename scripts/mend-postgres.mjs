@@ -52,6 +52,16 @@ const mends = [
     from: '        socket.write(b().c().end())\n        final = callback',
     to: "        if (!socket) return callback(new Error('connection lost'))\n        socket.write(b().c().end())\n        final = callback",
   },
+  {
+    defect: 'loads all of perf_hooks at every start for the time between two attempts to connect',
+    from: "import { performance } from 'perf_hooks'\n",
+    to: 'const performance = { now: () => process.uptime() * 1000 }\n',
+  },
+  {
+    defect: 'loads the TLS of Node at every start; it is handed sockets that are encrypted already',
+    from: "import tls from 'tls'\n",
+    to: '',
+  },
 ];
 
 /** @param {string} source text of src/connection.js of the driver */

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Actor } from '../ledger/ledger.ts';
 import type { Runtime } from './runtime.ts';
 
 /** Who runs the tool, for the ledger: the person, the machine, the CI job and the commit, each where known. */
-export async function actorOf(runtime: Runtime): Promise<Actor> {
+export function actorOf(runtime: Runtime): Actor {
   const { env } = runtime;
   return {
     osUser: runtime.userName,
@@ -20,7 +20,7 @@ export async function actorOf(runtime: Runtime): Promise<Actor> {
     ]),
     gitCommit:
       first(env, ['GITHUB_SHA', 'CI_COMMIT_SHA', 'GIT_COMMIT', 'BUILDKITE_COMMIT', 'CIRCLE_SHA1']) ??
-      (await headCommit(runtime.cwd)),
+      headCommit(runtime.cwd),
   };
 }
 
@@ -29,21 +29,21 @@ function first(env: Runtime['env'], names: readonly string[]): string | null {
 }
 
 /** The commit that is checked out, read from the files themselves: starting git would cost more than the whole command. */
-async function headCommit(directory: string): Promise<string | null> {
+function headCommit(directory: string): string | null {
+  const git = join(directory, '.git');
+  const head = textOf(join(git, 'HEAD'))?.trim() ?? null;
+  if (head === null || !head.startsWith('ref: ')) return head;
+  const reference = head.slice('ref: '.length);
+  const loose = textOf(join(git, reference));
+  if (loose !== null) return loose.trim();
+  const packed = textOf(join(git, 'packed-refs')) ?? '';
+  const line = packed.split('\n').find((candidate) => candidate.endsWith(` ${reference}`));
+  return line?.split(' ')[0] ?? null;
+}
+
+function textOf(path: string): string | null {
   try {
-    const git = join(directory, '.git');
-    const head = (await readFile(join(git, 'HEAD'), 'utf8')).trim();
-    if (!head.startsWith('ref: ')) return head;
-    const reference = head.slice('ref: '.length);
-    const loose = await readFile(join(git, reference), 'utf8').catch(() => null);
-    if (loose !== null) return loose.trim();
-    const packed = await readFile(join(git, 'packed-refs'), 'utf8');
-    return (
-      packed
-        .split('\n')
-        .find((line) => line.endsWith(` ${reference}`))
-        ?.split(' ')[0] ?? null
-    );
+    return readFileSync(path, 'utf8');
   } catch {
     return null;
   }

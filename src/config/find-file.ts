@@ -1,7 +1,7 @@
 /** Finds the configuration file: in the current folder or by name, data only, never code, never a folder above. */
 import { basename, extname, join, resolve } from 'node:path';
 import { type Problem, PulseError } from '../errors.ts';
-import { assertRegularFile, NotAFile } from '../regular-file.ts';
+import { assertRegularFile, NotAFile, readRegularFile } from '../regular-file.ts';
 import { type FileNode, parseFile } from './file-node.ts';
 import { shownPath } from './shown-path.ts';
 
@@ -62,13 +62,15 @@ async function ownFilesIn(directory: string): Promise<string[]> {
   return present;
 }
 
-/** A package.json that cannot be read is not ours to judge. */
+/** A package.json that cannot be read, or never names us, is not ours to judge, whatever is wrong in it. */
 async function packageFilesIn(directory: string): Promise<string[]> {
   const name = 'package.json';
-  return assertRegularFile(join(directory, name)).then(
-    () => [name],
-    () => [],
-  );
+  const text = await readRegularFile(join(directory, name)).then(String, () => null);
+  return text !== null && (text.trim() === '' || namesUs(text)) ? [name] : [];
+}
+
+function namesUs(text: string): boolean {
+  return text.includes(`"${packageKey}"`);
 }
 
 async function explorer(searchPlaces: string[], shownFor: (path: string) => string) {
@@ -76,8 +78,7 @@ async function explorer(searchPlaces: string[], shownFor: (path: string) => stri
   const read = async (path: string, text: string) => {
     const content = text.replace(/^\uFEFF/, '');
     if (!/^package\./.test(basename(path))) return parseFile(content, shownFor(path));
-    // A package.json that never names us is not ours to judge, whatever is wrong in it.
-    if (!content.includes(`"${packageKey}"`)) return {};
+    if (!namesUs(content)) return {};
     const { root, problems } = await parseFile(content, shownFor(path));
     const entry = root?.kind === 'section' ? root.entries.find(({ name }) => name === packageKey) : undefined;
     if (problems.length === 0 && entry === undefined) return {};
@@ -123,7 +124,10 @@ export async function findConfigurationFile(cwd: string, given: string | null): 
       hint: `keep one of them, or name the one to use: --config ${present[0]}`,
     });
   }
-  const finder = await explorer([...present, ...(await packageFilesIn(cwd))], shownFor);
+  const places = given === null && present.length === 0 ? await packageFilesIn(cwd) : present;
+  // What reads a file is a third of what a command would load, and most projects have none.
+  if (given === null && places.length === 0) return null;
+  const finder = await explorer(places, shownFor);
   const found = given === null ? await finder.search(cwd) : await finder.load(resolve(cwd, given));
   if (found === null) {
     if (given === null) return null;

@@ -1,11 +1,11 @@
 /** Opens the socket a session runs over, by libpq's meaning of sslmode; the driver gets it connected and encrypted. */
-import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { isIP, type NetConnectOpts, connect as netConnect, type Socket } from 'node:net';
-import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import { type NetConnectOpts, connect as netConnect, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { isAddress } from './address.ts';
 import type { ConnectionParameters, HostParameters, SslMode } from './connection-parameters.ts';
 import { explainSocketFailure, TimedOut, TlsRefused } from './socket-failure.ts';
-import { refuseLockedKey, tlsOptions } from './tls-options.ts';
+import { type TlsOptions, tlsOptions } from './tls-options.ts';
 
 /** One way to try to reach one server. */
 export interface Attempt {
@@ -63,8 +63,9 @@ export function nextAttempt(attempts: readonly Attempt[], index: number, encrypt
 /** The options of every address of a host, in the order of the resolver, which follows /etc/gai.conf as libpq does. */
 async function endpointsOf(host: HostParameters): Promise<NetConnectOpts[]> {
   if (isUnixSocket(host)) return [{ path: `${host.host}/.s.PGSQL.${host.port}` }];
-  const numeric = host.hostaddr ?? (isIP(host.host) ? host.host : null);
+  const numeric = host.hostaddr ?? (isAddress(host.host) ? host.host : null);
   if (numeric !== null) return [{ host: numeric, port: host.port }];
+  const { lookup } = await import('node:dns/promises');
   // One address after the other: Node's own racing drops an address that needs more than 250 ms.
   const addresses = await lookup(host.host, { all: true, verbatim: true });
   return addresses.map(({ address, family }) => ({ host: address, port: host.port, family, autoSelectFamily: false }));
@@ -98,14 +99,11 @@ interface Opening {
   reached: boolean;
 }
 
-async function handshake(
-  opening: Opening,
-  socket: Socket,
-  options: ConnectionOptions,
-  direct: boolean,
-): Promise<TLSSocket> {
-  refuseLockedKey(options);
-  const secured = tlsConnect({ ...options, socket });
+async function handshake(opening: Opening, socket: Socket, options: TlsOptions, direct: boolean): Promise<TLSSocket> {
+  const { beginTls } = await import('./handshake.ts');
+  // Its end was told while that was being loaded.
+  if (socket.destroyed) throw socket.errored ?? new TlsRefused('closed');
+  const secured = beginTls(socket, options);
   opening.outermost = secured;
   secured.on('error', ignore);
   await once(secured, 'secureConnect');
@@ -119,7 +117,7 @@ function ignore(): void {}
 async function openOne(
   opening: Opening,
   endpoint: NetConnectOpts,
-  options: ConnectionOptions | null,
+  options: TlsOptions | null,
   parameters: ConnectionParameters,
 ): Promise<OpenedSocket> {
   const socket = netConnect({ ...endpoint, noDelay: true });
@@ -147,7 +145,7 @@ function mayGoOnWithoutTls(error: unknown, { sslmode }: ConnectionParameters): b
 /** One address, within the time for one; a failure leaves no socket behind. */
 async function openWithinTime(
   endpoint: NetConnectOpts,
-  options: ConnectionOptions | null,
+  options: TlsOptions | null,
   parameters: ConnectionParameters,
 ): Promise<OpenedSocket> {
   const opening: Opening = { outermost: null, reached: false };

@@ -1,13 +1,16 @@
 /** libpq's TLS settings as Node's options: which files count, what is verified, what is sent. */
-import { createPrivateKey } from 'node:crypto';
-import { stat } from 'node:fs/promises';
-import { isIP } from 'node:net';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ConnectionOptions, checkServerIdentity, type SecureVersion } from 'node:tls';
+import type { ConnectionOptions, SecureVersion } from 'node:tls';
 import { PulseError } from '../errors.ts';
 import { NotAFile, readRegularFile } from '../regular-file.ts';
+import { isAddress } from './address.ts';
 import type { ConnectionParameters, HostParameters } from './connection-parameters.ts';
-import { KeyLocked } from './socket-failure.ts';
+
+/** What Node wants for a handshake, and whom the certificate has to name; null for anybody. */
+export interface TlsOptions extends ConnectionOptions {
+  readonly certifiedHost: string | null;
+}
 
 /** Where systems keep the authorities they trust: Debian, Red Hat, SUSE, Alpine and macOS. */
 const systemAuthorities = [
@@ -77,8 +80,8 @@ async function authoritiesOf(parameters: ConnectionParameters): Promise<Authorit
 }
 
 /** libpq: a key others can read is not a secret; root's own may be readable by its group. */
-async function checkKeyRights(path: string): Promise<void> {
-  const { mode, uid } = await stat(path);
+function checkKeyRights(path: string): void {
+  const { mode, uid } = statSync(path);
   if ((mode & (uid === 0 ? 0o037 : 0o077)) === 0) return;
   throw failed(`the private key ${path} can be read by others`, `run: chmod 600 ${path}`);
 }
@@ -96,7 +99,7 @@ async function clientCertificate(parameters: ConnectionParameters): Promise<Conn
       'name the key with sslkey=FILE',
     );
   }
-  await checkKeyRights(path);
+  checkKeyRights(path);
   return { cert, key, ...(parameters.sslpassword && { passphrase: parameters.sslpassword.reveal() }) };
 }
 
@@ -106,7 +109,7 @@ const tlsVersion = (version: string | null) => version as SecureVersion | null;
  * The options for a handshake with `host`.
  * @throws {PulseError} `connection-failed` for certificate and key files that are missing, unreadable or open to others.
  */
-export async function tlsOptions(host: HostParameters, parameters: ConnectionParameters): Promise<ConnectionOptions> {
+export async function tlsOptions(host: HostParameters, parameters: ConnectionParameters): Promise<TlsOptions> {
   const { ca, crl } = await authoritiesOf(parameters);
   const least = tlsVersion(parameters.sslMinProtocolVersion);
   const most = tlsVersion(parameters.sslMaxProtocolVersion);
@@ -117,29 +120,9 @@ export async function tlsOptions(host: HostParameters, parameters: ConnectionPar
     minVersion: least ?? 'TLSv1.2',
     ...(most !== null && { maxVersion: most }),
     rejectUnauthorized: ca !== null,
-    // Node hands in "localhost" where a ready socket is given, and would accept a certificate for that name.
-    checkServerIdentity: (_name, certificate) =>
-      parameters.sslmode === 'verify-full' ? checkServerIdentity(host.host, certificate) : undefined,
+    certifiedHost: parameters.sslmode === 'verify-full' ? host.host : null,
     // A name alone: the standard for SNI has no place for addresses.
-    ...(parameters.sslsni && isIP(host.host) === 0 && { servername: host.host }),
+    ...(parameters.sslsni && !isAddress(host.host) && { servername: host.host }),
     ...(parameters.sslnegotiation === 'direct' && { ALPNProtocols: ['postgresql'] }),
   };
 }
-
-/**
- * To be asked before TLS begins: one wrong password in 256 gives bytes that look decrypted, and OpenSSL then complains of
- * something else. No password at all is tried as an empty one.
- * @throws {KeyLocked}
- */
-export function refuseLockedKey({ key, passphrase }: ConnectionOptions): void {
-  if (!Buffer.isBuffer(key) || !encryptedKey.test(key.toString('latin1'))) return;
-  try {
-    if (passphrase !== undefined) createPrivateKey({ key, passphrase });
-  } catch (cause) {
-    throw new KeyLocked('the password is wrong', { cause });
-  }
-  if (passphrase === undefined) throw new KeyLocked('there is no password');
-}
-
-/** PKCS #8, and what OpenSSL wrote before. */
-const encryptedKey = /^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;

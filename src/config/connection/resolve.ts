@@ -64,7 +64,7 @@ async function withPasswords(
 ): Promise<{ hosts: readonly HostParameters[]; warnings: readonly Problem[] }> {
   const given = reader.text('password');
   if (given !== null) return { hosts: hosts.map((host) => ({ ...host, password: new Secret(given) })), warnings: [] };
-  const { text, warnings } = await readPasswordFile(reader.text('passfile'), around);
+  const { text, warnings } = readPasswordFile(reader.text('passfile'), around);
   const passwordFor = ({ host, port }: Host): Secret | null => {
     // The manual: the default socket directory is called localhost in the password file.
     const name = Object.values(socketDirectories).includes(host) ? 'localhost' : host;
