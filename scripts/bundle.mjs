@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { build, transform } from 'esbuild';
+import { joinChunks } from './join-chunks.mjs';
 import { connectionFile, mendConnection } from './mend-postgres.mjs';
 import { thirdPartyNotices } from './third-party-notices.mjs';
 
@@ -33,13 +36,32 @@ const lightCommander = {
 
 /** Cut at each `import()`, so that what a command line does not use is not even read; CommonJS only behind that. */
 const program = {
-  entryPoints: { 'pulse-migrate': 'src/cli/main.ts' },
+  entryPoints: { 'pulse-migrate': 'src/cli/start.ts' },
   format: 'esm',
   splitting: true,
   outdir: 'dist',
   outExtension: { '.js': '.cjs' },
   chunkNames: 'chunks/[name]-[hash]',
 };
+
+const entry = 'pulse-migrate.cjs';
+
+/** What is loaded together, in the order in which a command comes to it. */
+const groups = [
+  { file: entry, entryPoints: ['src/cli/start.ts'] },
+  { file: 'chunks/program-[hash].cjs', entryPoints: ['src/cli/main.ts'] },
+  { file: 'chunks/settings-[hash].cjs', entryPoints: ['src/config/load.ts'] },
+  {
+    file: 'chunks/connecting-[hash].cjs',
+    entryPoints: [
+      'src/migrations/folder.ts',
+      'src/postgres/connect.ts',
+      'src/postgres/guarded.ts',
+      'src/ledger/read.ts',
+    ],
+  },
+  { file: 'chunks/running-[hash].cjs', entryPoints: ['src/cli/actor.ts', 'src/runner/up.ts'] },
+];
 
 /** `import.meta.url` does not exist in CommonJS; the few places that ask want a place within the package. */
 const toCommonJs = {
@@ -51,8 +73,9 @@ const toCommonJs = {
   minifySyntax: true,
   supported: { 'dynamic-import': false },
   define: { 'import.meta.url': '__importMetaUrl' },
-  banner: "const __importMetaUrl = require('node:url').pathToFileURL(__filename).href;",
 };
+
+const ownUrl = "const __importMetaUrl = require('node:url').pathToFileURL(__filename).href;";
 
 /** What CommonJS packages `require` in turn does not exist in an ES module. */
 const library = {
@@ -93,16 +116,39 @@ export async function bundle({ logLevel = 'warning' } = {}) {
   await mkdir(join(root, 'dist/chunks'), { recursive: true });
   await put('third-party-notices.txt', await thirdPartyNotices(root, sources));
   await put('index.js', libraryBuild.outputFiles[0].contents);
+  const files = joinChunks(await chunksOf(programBuild), groups);
+  const isEntry = ({ name }) => name === entry;
+  const chunks = files.filter((file) => !isEntry(file));
+  await rm(join(root, 'dist', helpText), { force: true });
   // Chunks have their content in their names; the program comes last, since with it the build is there.
-  const files = programBuild.outputFiles.map(({ path, text }) => ({ name: relative(join(root, 'dist'), path), text }));
-  const chunks = files.filter(({ name }) => name !== entry);
-  for (const { name, text } of [...chunks, ...files.filter(({ name }) => name === entry)]) {
-    await put(name, (await transform(text, toCommonJs)).code);
-  }
+  for (const { name, text } of [...chunks, ...files.filter(isEntry)]) await put(name, text);
+  await put(helpText, await help());
   await removeOthers(chunks.map(({ name }) => name));
 }
 
-const entry = 'pulse-migrate.cjs';
+/** The chunks that esbuild made, as CommonJS. */
+function chunksOf({ outputFiles, metafile }) {
+  const nameOf = (path) => relative(join(root, 'dist'), resolve(root, path));
+  const outputs = new Map(Object.entries(metafile.outputs).map(([path, output]) => [nameOf(path), output]));
+  return Promise.all(
+    outputFiles.map(async ({ path, text }) => {
+      const name = nameOf(path);
+      const { entryPoint, imports } = outputs.get(name);
+      const banner = text.includes('import.meta.url') ? ownUrl : '';
+      const { code } = await transform(text, { ...toCommonJs, banner });
+      const required = imports.filter(({ kind, external }) => kind === 'import-statement' && !external);
+      return { name, code, entryPoint, imports: required.map((imported) => nameOf(imported.path)) };
+    }),
+  );
+}
+
+const helpText = 'help.txt';
+
+/** What the program just written says to `--help`; as long as the file is not there, it renders it. */
+async function help() {
+  const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'bin/pulse-migrate.js'), '--help']);
+  return stdout;
+}
 
 /** Chunks of earlier builds; a program that is just starting may still want one that is a minute old. */
 async function removeOthers(names) {

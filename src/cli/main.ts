@@ -5,7 +5,7 @@ import { redactText } from '../config/redact.ts';
 import { PulseError } from '../errors.ts';
 import { lazyOutputStream, outputStream } from './output-stream.ts';
 import { bugFrom, run } from './run.ts';
-import type { Runtime } from './runtime.ts';
+import type { OutputStream, Runtime } from './runtime.ts';
 
 /** The only place that reads the process. */
 export async function main(): Promise<void> {
@@ -19,14 +19,12 @@ export async function main(): Promise<void> {
 }
 
 function realRuntime(signal: AbortSignal): Runtime {
-  const stderr = lazyOutputStream(() => outputStream(process.stderr));
-  const incomplete = (why: string) => stderr.write(`standard output is incomplete: ${why}\n`);
   return {
     argv: process.argv.slice(2),
     env: process.env,
     cwd: process.cwd(),
-    stdout: outputStream(process.stdout, incomplete),
-    stderr,
+    stdout: standardOutput(),
+    stderr: standardError,
     get stdinIsTerminal() {
       return process.stdin.isTTY === true;
     },
@@ -49,6 +47,13 @@ function realRuntime(signal: AbortSignal): Runtime {
     platform: process.platform,
     architecture: process.arch,
   };
+}
+
+const standardError = lazyOutputStream(() => outputStream(process.stderr));
+
+/** Standard output, whose end is told on standard error. */
+export function standardOutput(): OutputStream {
+  return outputStream(process.stdout, (why) => standardError.write(`standard output is incomplete: ${why}\n`));
 }
 
 /** Loaded when the first one is wanted: it is a good part of what it takes to say `--version`. */

@@ -35,6 +35,7 @@ describe('the packed package', () => {
       'README.md',
       'bin/package.json',
       'bin/pulse-migrate.js',
+      'dist/help.txt',
       'dist/index.js',
       'dist/pulse-migrate.cjs',
       'dist/third-party-notices.txt',
@@ -123,10 +124,15 @@ describe('the installed program', () => {
     for (const [code, meaning] of exitCodes) expect(help.stdout).toContain(`  ${code.padEnd(14)}${meaning}`);
   });
 
+  test.for(['--version', '--help'])('%s loads nothing but the first file', async (argument, { installed }) => {
+    const { libraries, modules, chunks } = await loadedBy(installed, [argument], 0);
+    expect([...libraries, ...chunks]).toEqual([]);
+    expect(modules.filter((name) => /^NativeModule (?:net|tty|stream|os)$/.test(name))).toEqual([]);
+  });
+
   test.for([
-    [['--version'], 0],
-    [['--help'], 0],
     [['up', '--help'], 0],
+    [['--help', '--no-color'], 0],
     [['upp'], 2],
     [['up', '--stepz', '1'], 2],
   ] as const)(
@@ -134,16 +140,46 @@ describe('the installed program', () => {
     async ([argv, exitCode], { installed }) => {
       const { libraries, modules, chunks } = await loadedBy(installed, argv, exitCode);
       expect(libraries).toEqual(['commander']);
-      expect(chunks.filter((name) => name !== 'chunk')).toEqual([]);
+      expect(chunks).toEqual(['program']);
       expect(modules.filter((name) => /^NativeModule (?:tls|dns|crypto|child_process)$/.test(name))).toEqual([]);
     },
   );
 
-  test('a command that does connect is seen to load them', async ({ installed, database }) => {
+  test('a command that connects loads few files, and nothing to read a configuration file where there is none', async ({
+    installed,
+    database,
+  }) => {
     const { libraries, modules, chunks } = await loadedBy(installed, ['status', '--database-url', database.url], 0);
+    expect(libraries).toEqual(['commander']);
+    expect(chunks.sort()).toEqual(['connecting', 'program', 'settings', 'status']);
+    expect(modules.filter((name) => /^NativeModule (?:tls|perf_hooks|child_process|readline)$/.test(name))).toEqual([]);
+  });
+
+  test('what reads a configuration file is loaded where there is one', async ({ installed, database }) => {
+    const file = join(
+      await writeProject(join(installed.directory, 'configured'), { 'c.yaml': 'order: text' }),
+      'c.yaml',
+    );
+    const argv = ['status', '--config', file, '--database-url', database.url];
+    const { libraries } = await loadedBy(installed, argv, 0);
     expect(libraries).toEqual(expect.arrayContaining(['commander', 'cosmiconfig', 'yaml']));
-    expect(chunks).toEqual(expect.arrayContaining(['connect', 'load', 'status']));
-    expect(modules).toContain('NativeModule tls');
+  });
+
+  test('the short ways to --version and --help say what the whole program says, wherever it goes', async ({
+    installed,
+  }) => {
+    const help = await installed.run(['--help']);
+    // With another flag it is rendered anew.
+    expect(await installed.run(['--help', '--json'])).toEqual(help);
+    expect(await installed.run(['-h'])).toEqual(help);
+    expect(await installed.run(['--help'], { FORCE_COLOR: '1', COLUMNS: '200' })).toEqual(help);
+    expect(await installed.run(['--version', '--json'])).toEqual(await installed.run(['--version']));
+    for (const flag of ['--version', '--help']) {
+      const program = join(installed.package, 'bin/pulse-migrate.js');
+      const line = `{ "$0" ${flag}; echo $? >&2; } | true; "$0" ${flag} >/dev/full`;
+      const run = await runToEnd('sh', ['-c', line, program], { cwd: installed.directory, env: installed.env });
+      expect(run.stderr).toMatch(/^0\nstandard output is incomplete: ENOSPC/);
+    }
   });
 
   test('applies, shows and undoes the migrations it comes with', async ({ installed, database }) => {
