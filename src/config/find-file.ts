@@ -62,23 +62,34 @@ async function ownFilesIn(directory: string): Promise<string[]> {
   return present;
 }
 
-/** A package.json that cannot be read, or never names us, is not ours to judge, whatever is wrong in it. */
+/** A package.json that cannot be read, or holds nothing for us, is not ours to judge. */
 async function packageFilesIn(directory: string): Promise<string[]> {
   const name = 'package.json';
-  const text = await readRegularFile(join(directory, name)).then(String, () => null);
-  return text !== null && (text.trim() === '' || namesUs(text)) ? [name] : [];
+  const text = await readRegularFile(join(directory, name)).then(String, () => '');
+  return mayConfigureUs(withoutMark(text)) ? [name] : [];
 }
 
-function namesUs(text: string): boolean {
-  return text.includes(`"${packageKey}"`);
+/** Where we are installed it names us among its dependencies too. What is no JSON is judged by who reads it in full. */
+function mayConfigureUs(text: string): boolean {
+  if (!text.includes(`"${packageKey}"`)) return false;
+  try {
+    const content: unknown = JSON.parse(text);
+    return typeof content === 'object' && content !== null && packageKey in content;
+  } catch {
+    return true;
+  }
+}
+
+function withoutMark(text: string): string {
+  return text.replace(/^\uFEFF/, '');
 }
 
 async function explorer(searchPlaces: string[], shownFor: (path: string) => string) {
   const { Explorer } = await import('./late/explorer.ts');
   const read = async (path: string, text: string) => {
-    const content = text.replace(/^\uFEFF/, '');
+    const content = withoutMark(text);
     if (!/^package\./.test(basename(path))) return parseFile(content, shownFor(path));
-    if (!namesUs(content)) return {};
+    if (!mayConfigureUs(content)) return {};
     const { root, problems } = await parseFile(content, shownFor(path));
     const entry = root?.kind === 'section' ? root.entries.find(({ name }) => name === packageKey) : undefined;
     if (problems.length === 0 && entry === undefined) return {};

@@ -166,9 +166,22 @@ describe('finding the file', () => {
   test('an empty file, and a package.json of somebody else however broken, say nothing', async () => {
     expect(await load('')).toMatchObject(defaults);
     expect(await load('# comment\n')).toMatchObject(defaults);
-    expect(await loadSettings({}, await surroundings({ 'package.json': '{{{' }))).toMatchObject({
-      ...defaults,
-      file: null,
+    for (const text of [
+      '',
+      '{{{',
+      '"pulse-migrate"',
+      '{"devDependencies": {"pulse-migrate": "1.0.0", "pulse-migrate": 2}}',
+    ]) {
+      const settings = await loadSettings({}, await surroundings({ 'package.json': text }));
+      expect(settings, text).toMatchObject({ ...defaults, file: null });
+    }
+  });
+
+  test('a package.json that is broken and may be meant for us is refused', async () => {
+    const around = await surroundings({ 'package.json': '{"pulse-migrate": {"dir": "x"' });
+    await expect(loadSettings({}, around)).rejects.toMatchObject({
+      code: 'config-invalid',
+      location: { file: 'package.json' },
     });
   });
 
