@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { homedir, hostname, tmpdir, userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { redactText } from '../config/redact.ts';
@@ -34,7 +33,7 @@ function realRuntime(signal: AbortSignal): Runtime {
       const timer = setInterval(beat, milliseconds).unref();
       return () => clearInterval(timer);
     },
-    newId,
+    newId: () => crypto.randomUUID(),
     chance: Math.random,
     signal,
     ask: (question) => ask(question, signal),
@@ -54,12 +53,6 @@ const standardError = lazyOutputStream(() => outputStream(process.stderr));
 /** Standard output, whose end is told on standard error. */
 export function standardOutput(): OutputStream {
   return outputStream(process.stdout, (why) => standardError.write(`standard output is incomplete: ${why}\n`));
-}
-
-/** Loaded when the first one is wanted: it is a good part of what it takes to say `--version`. */
-function newId(): string {
-  const { randomUUID } = createRequire(import.meta.url)('node:crypto') as typeof import('node:crypto');
-  return randomUUID();
 }
 
 /** A uid without a passwd entry (a container) has no name. */

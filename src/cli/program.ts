@@ -18,21 +18,21 @@ import { examples } from './examples.ts';
 import { addGlobalFlags, isTyped } from './global-flags.ts';
 import type { Runtime } from './runtime.ts';
 
-const registrations = [
-  registerUp,
-  registerDown,
-  registerRedo,
-  registerGoTo,
-  registerStatus,
-  registerHistory,
-  registerDiff,
-  registerNew,
-  registerBaseline,
-  registerRepair,
-  registerDoctor,
-  registerEmbedded,
-  registerCompletion,
-];
+const registrations = {
+  up: registerUp,
+  down: registerDown,
+  redo: registerRedo,
+  goto: registerGoTo,
+  status: registerStatus,
+  history: registerHistory,
+  diff: registerDiff,
+  new: registerNew,
+  baseline: registerBaseline,
+  repair: registerRepair,
+  doctor: registerDoctor,
+  embedded: registerEmbedded,
+  completion: registerCompletion,
+};
 
 /** The command tree. Defines, and loads nothing that a usage error or `--help` would not need. */
 export function buildProgram(runtime: Runtime, addAction: AddAction): Command {
@@ -72,9 +72,20 @@ export function buildProgram(runtime: Runtime, addAction: AddAction): Command {
     'after',
     `\nExit codes:\n${exitCodes.map(([code, meaning]) => `  ${code.padEnd(14)}${meaning}`).join('\n')}`,
   );
-  for (const register of registrations) register(program, addAction);
+  const only = onlyCommand(runtime.argv);
+  for (const [name, register] of Object.entries(registrations)) {
+    if (only === null || name === only) register(program, addAction);
+  }
   for (const command of [program, ...program.commands]) command.hook('preSubcommand', takeGlobalFlags);
   return program;
+}
+
+/**
+ * The name of a command where it comes first: nothing is said of any other then, except by the one that lists them all.
+ * To define each is a good part of what it takes to run one.
+ */
+function onlyCommand([first = '']: readonly string[]): string | null {
+  return first !== 'completion' && Object.hasOwn(registrations, first) ? first : null;
 }
 
 /** Only the command that is typed is given the flags: for all of them that is a fifth of what it takes to say `--help`. */
