@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import { secretsOf } from '../config/redact.ts';
 import type { Settings } from '../config/settings.ts';
 import { PulseError } from '../errors.ts';
@@ -56,8 +55,10 @@ export async function openFolder(invocation: Invocation, settings: Settings): Pr
  * a folder in which nothing is pending.
  */
 export async function openFolderIfThere(invocation: Invocation, settings: Settings): Promise<Folder | null> {
-  const names = namesIn(settings.directory);
-  if (Array.isArray(names)) return names.some((name) => /\.sql$/i.test(name)) ? openFolder(invocation, settings) : null;
+  const { readdir } = await import('node:fs/promises');
+  const names = await readdir(settings.directory).catch((error: NodeJS.ErrnoException) => error);
+  if (!(names instanceof Error))
+    return names.some((name) => /\.sql$/i.test(name)) ? openFolder(invocation, settings) : null;
   if (names.code !== 'ENOENT') return openFolder(invocation, settings);
   const shown = settings.directoryShown;
   const message = `the folder of migrations ${shown} does not exist`;
@@ -70,15 +71,6 @@ export async function openFolderIfThere(invocation: Invocation, settings: Settin
   }
   invocation.progress.emit({ type: 'warning', message, hint: 'name the folder with --dir' });
   return null;
-}
-
-/** Or why they cannot be read. */
-function namesIn(directory: string): string[] | NodeJS.ErrnoException {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    return error as NodeJS.ErrnoException;
-  }
 }
 
 /** A session and what another one to the same database needs. */
