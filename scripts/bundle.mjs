@@ -48,7 +48,7 @@ const entry = 'pulse-migrate.cjs';
 
 /** What is loaded together, in the order in which a command comes to it. */
 const groups = [
-  { file: entry, entryPoints: ['src/cli/start.ts'] },
+  { file: entry, entryPoints: ['src/version.ts', 'src/cli/start.ts'] },
   { file: 'chunks/program-[hash].cjs', entryPoints: ['src/cli/main.ts'] },
   { file: 'chunks/settings-[hash].cjs', entryPoints: ['src/config/load.ts'] },
   {
@@ -58,6 +58,7 @@ const groups = [
       'src/postgres/connect.ts',
       'src/postgres/guarded.ts',
       'src/ledger/read.ts',
+      'src/runner/status.ts',
     ],
   },
   { file: 'chunks/running-[hash].cjs', entryPoints: ['src/cli/actor.ts', 'src/runner/up.ts'] },
