@@ -1,7 +1,9 @@
+import { readdirSync } from 'node:fs';
 import { secretsOf } from '../config/redact.ts';
 import type { Settings } from '../config/settings.ts';
 import { PulseError } from '../errors.ts';
-import type { Folder } from '../migrations/migration.ts';
+import type { FolderFor } from '../migrations/folder.ts';
+import type { Folder, FolderWarning } from '../migrations/migration.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
 import type { Session } from '../postgres/session.ts';
 import type { RunnerDeps } from '../runner/step.ts';
@@ -34,8 +36,36 @@ export async function openSettings(invocation: Invocation): Promise<Settings> {
 
 /** Reads the folder, before the first connection, and tells its warnings. */
 export async function openFolder(invocation: Invocation, settings: Settings): Promise<Folder> {
-  const { readFolder } = await import('../migrations/folder.ts');
-  const folder = await readFolder({
+  const folderFor = await readTold(invocation, settings);
+  return folderFor([]);
+}
+
+/**
+ * As `openFolder`, for work that asks for the folder as soon as it knows what is applied: what is known from then is
+ * not taken apart. Where the work fails before it asks, what is wrong with the folder goes before its failure.
+ */
+export async function withFolderFor<Result>(
+  invocation: Invocation,
+  settings: Settings,
+  work: (folderFor: FolderFor) => Promise<Result>,
+): Promise<Result> {
+  const folderFor = await readTold(invocation, settings);
+  let isAsked = false;
+  try {
+    return await work((applied) => {
+      isAsked = true;
+      return folderFor(applied);
+    });
+  } catch (error) {
+    if (!isAsked) folderFor([]);
+    throw error;
+  }
+}
+
+/** The folder, each of its warnings told when it is known, and once. */
+async function readTold({ progress }: Invocation, settings: Settings): Promise<FolderFor> {
+  const { readFolderFor } = await import('../migrations/folder.ts');
+  const folderFor = await readFolderFor({
     directory: settings.directory,
     shown: settings.directoryShown,
     ...(settings.order !== null && { order: settings.order }),
@@ -43,23 +73,36 @@ export async function openFolder(invocation: Invocation, settings: Settings): Pr
     allowEmpty: settings.allowEmpty,
     transaction: settings.transaction,
   });
-  for (const { path, message, hint } of folder.warnings) {
-    invocation.progress.emit({ type: 'warning', message: `${path}: ${message}`, ...(hint !== undefined && { hint }) });
-  }
-  return folder;
+  const told = new Set<FolderWarning>();
+  return (applied) => {
+    const folder = folderFor(applied);
+    for (const warning of folder.warnings) {
+      if (told.has(warning)) continue;
+      told.add(warning);
+      const { path, message, hint } = warning;
+      progress.emit({ type: 'warning', message: `${path}: ${message}`, ...(hint !== undefined && { hint }) });
+    }
+    return folder;
+  };
+}
+
+/** The folder, or null where `isFolderThere` says so. Throws as that does. */
+export async function openFolderIfThere(invocation: Invocation, settings: Settings): Promise<Folder | null> {
+  return isFolderThere(invocation, settings) ? openFolder(invocation, settings) : null;
 }
 
 /**
- * The folder, or null when it is empty or not there: what was applied can be undone from the ledger alone.
+ * False for a folder that is empty or not there: what was applied can be undone from the ledger alone.
  * @throws {PulseError} `folder-invalid` also where a folder that was named is not there: a misspelt name would pass for
  * a folder in which nothing is pending.
  */
-export async function openFolderIfThere(invocation: Invocation, settings: Settings): Promise<Folder | null> {
-  const { readdir } = await import('node:fs/promises');
-  const names = await readdir(settings.directory).catch((error: NodeJS.ErrnoException) => error);
-  if (!(names instanceof Error))
-    return names.some((name) => /\.sql$/i.test(name)) ? openFolder(invocation, settings) : null;
-  if (names.code !== 'ENOENT') return openFolder(invocation, settings);
+export function isFolderThere(invocation: Invocation, settings: Settings): boolean {
+  try {
+    return readdirSync(settings.directory).some((name) => /\.sql$/i.test(name));
+  } catch (error) {
+    // What else is wrong with it is told when it is read.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) return true;
+  }
   const shown = settings.directoryShown;
   const message = `the folder of migrations ${shown} does not exist`;
   const origin = settings.origins['dir'] ?? 'default';
@@ -70,7 +113,7 @@ export async function openFolderIfThere(invocation: Invocation, settings: Settin
     });
   }
   invocation.progress.emit({ type: 'warning', message, hint: 'name the folder with --dir' });
-  return null;
+  return false;
 }
 
 /** A session and what another one to the same database needs. */

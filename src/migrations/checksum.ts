@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import * as crypto from 'node:crypto';
 
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
@@ -12,20 +12,38 @@ export const checksumAlgorithm = 'sha256-lf';
  */
 export function checksumOf(text: string): string {
   const withoutMark = text.startsWith('\uFEFF') ? text.slice(1) : text;
-  return createHash('sha256').update(withoutMark.replace(/\r\n?/g, '\n'), 'utf8').digest('hex');
+  return crypto.createHash('sha256').update(withoutMark.replace(/\r\n?/g, '\n'), 'utf8').digest('hex');
 }
+
+/** As `checksumOf`, of the bytes of a file. */
+export function checksumOfBytes(bytes: Uint8Array): string {
+  if (!bytes.includes(carriageReturn) && !isMarked(bytes)) return sha256(bytes);
+  const checksum = new RunningChecksum();
+  checksum.add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  return checksum.digest();
+}
+
+// Node has `hash` since 20.12; it takes half the time for something small.
+const sha256: (bytes: Uint8Array) => string =
+  crypto.hash === undefined
+    ? (bytes) => crypto.createHash('sha256').update(bytes).digest('hex')
+    : (bytes) => crypto.hash('sha256', bytes, 'hex');
 
 const byteOrderMark = Buffer.from('\uFEFF');
 
+function isMarked(bytes: Uint8Array): boolean {
+  return byteOrderMark.every((byte, at) => bytes[at] === byte);
+}
+
 /** The same over text that comes in parts, as bytes of UTF-8; the first has a byte order mark as a whole. */
 export class RunningChecksum {
-  readonly #hash = createHash('sha256');
+  readonly #hash = crypto.createHash('sha256');
   #first = true;
   /** The part before ended in a carriage return: a line feed at the beginning of the next belongs to it. */
   #afterReturn = false;
 
   add(part: Buffer): void {
-    const marked = this.#first && part.subarray(0, byteOrderMark.length).equals(byteOrderMark);
+    const marked = this.#first && isMarked(part);
     this.#first = false;
     const skipped = marked ? byteOrderMark.length : Number(this.#afterReturn && part[0] === lineFeed);
     const rest = part.subarray(skipped);

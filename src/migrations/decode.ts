@@ -7,8 +7,6 @@ export interface DecodeProblem {
   readonly line?: number;
 }
 
-export type Decoded = { readonly text: string } | { readonly problem: DecodeProblem };
-
 const lineFeed = 0x0a;
 
 /** UTF-32 comes first: its little-endian mark begins with that of UTF-16. */
@@ -69,20 +67,22 @@ function firstBadLine(bytes: Uint8Array): number {
   }
 }
 
-/** Decodes a file's bytes; a byte order mark of UTF-8 is dropped, since the server takes it for part of the first word. */
-export function decode(bytes: Uint8Array): Decoded {
-  const encoding = foreignEncoding(bytes);
-  if (encoding !== null) return { problem: foreign(encoding) };
+/** Why bytes are no text, or null. */
+export function decodeProblem(bytes: Uint8Array): DecodeProblem | null {
   const zero = bytes.indexOf(0);
-  if (zero >= 0) return { problem: { ...holdsZero, line: lineOf(bytes, zero) } };
-  try {
-    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
-  } catch {
-    return { problem: { ...notUtf8, line: firstBadLine(bytes) } };
-  }
+  // The mark of another encoding is not UTF-8 or holds a NUL byte, as text without its mark does.
+  if (zero < 0 && isUtf8(bytes)) return null;
+  const encoding = foreignEncoding(bytes);
+  if (encoding !== null) return foreign(encoding);
+  return zero >= 0 ? { ...holdsZero, line: lineOf(bytes, zero) } : { ...notUtf8, line: firstBadLine(bytes) };
 }
 
-/** As `decode`, of a file that comes in parts: what is wrong with the bytes so far, or null. Lines count from the part that was added last. */
+/** The text of bytes that have no problem; a byte order mark of UTF-8 is dropped, since the server takes it for part of the first word. */
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+}
+
+/** As `decodeProblem`, of a file that comes in parts: what is wrong with the bytes so far, or null. Lines count from the part that was added last. */
 export class RunningDecode {
   /** The beginning of a character whose end is in the next part. */
   #cut: Buffer = Buffer.alloc(0);

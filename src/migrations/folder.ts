@@ -1,15 +1,20 @@
 import { type Problem, PulseError } from '../errors.ts';
-import type { Folder, FolderOptions, FolderWarning, Migration } from './migration.ts';
-import { type ParsedFile, parseLargeFile, parseMigrationBytes } from './parse-file.ts';
+import { HashedFile, hashBytes, hashLargeFile, KnownFile } from './hashed-file.ts';
+import type { Folder, FolderOptions, FolderWarning, Migration, MigrationFile } from './migration.ts';
 import { type FoundFile, readDirectory } from './read-directory.ts';
 import { sortVersions } from './version-order.ts';
+
+/** A file with its name; `hashed` is null where its content cannot be read, which is a problem of its own. */
+interface ReadFile extends FoundFile {
+  readonly hashed: HashedFile | null;
+}
 
 /** A version with its files, before anything is known of their content. */
 interface Pair {
   readonly version: string;
   readonly number: bigint;
-  readonly up: FoundFile;
-  readonly down: FoundFile | null;
+  readonly up: ReadFile;
+  readonly down: ReadFile | null;
 }
 
 interface Findings {
@@ -17,57 +22,100 @@ interface Findings {
   readonly warnings: FolderWarning[];
 }
 
+/** The files that a ledger recorded when a migration was applied. */
+export interface RecordedFiles {
+  readonly number: bigint;
+  readonly upChecksum: string | null;
+  readonly downChecksum: string | null;
+}
+
+/**
+ * A folder as it stands to what is applied. A file that is what it was when it was applied was accepted then, and is
+ * not taken apart again; its warnings are not told again either.
+ * @throws {PulseError} `folder-invalid` with all problems of all other files at once.
+ */
+export type FolderFor = (applied: readonly RecordedFiles[]) => Folder;
+
 /**
  * Reads a whole folder: every file decoded, hashed and taken apart before anything connects to a server, since a
  * folder that is refused halfway would leave the first half applied.
  * @throws {PulseError} `folder-invalid` with all problems of all files at once.
  */
 export async function readFolder(options: FolderOptions): Promise<Folder> {
+  const folderFor = await readFolderFor(options);
+  return folderFor([]);
+}
+
+/**
+ * Reads a whole folder and takes nothing apart yet: that waits until it is known what is applied.
+ * @throws {PulseError} `folder-invalid` for what is wrong with names, pairs, order and encodings; then with all other
+ * problems of all files.
+ */
+export async function readFolderFor(options: FolderOptions): Promise<FolderFor> {
   const content = await readDirectory(options);
   const findings: Findings = { problems: [...content.problems], warnings: [...content.warnings] };
-  const pairs = pairFiles(content.files, options, findings);
-  const parsed = new Map(
-    content.files.flatMap((file) => {
-      const result = parseFound(file, options, findings);
-      return result ? [[file, result] as const] : [];
-    }),
-  );
+  const files = content.files.map((found): ReadFile => ({ ...found, hashed: hashFound(found, options, findings) }));
+  const pairs = pairFiles(files, options, findings);
   const ordered = sortVersions(pairs, options.order);
   if ('disagreement' in ordered) findings.problems.push(orderProblem(ordered.disagreement));
-  if (findings.problems.length > 0) throw folderError(options, findings.problems);
+  if (findings.problems.length > 0 || !('sorted' in ordered)) {
+    for (const { hashed } of files) if (hashed !== null) takeApart(hashed, findings);
+    throw folderError(options, findings.problems);
+  }
   if (pairs.length === 0) throw emptyFolder(options, findings.warnings);
-  const sorted = 'sorted' in ordered ? ordered.sorted : [];
+  return (applied) => folderOf(ordered.sorted, options, applied, findings.warnings);
+}
+
+function folderOf(
+  pairs: readonly Pair[],
+  options: FolderOptions,
+  applied: readonly RecordedFiles[],
+  warnings: readonly FolderWarning[],
+): Folder {
+  const findings: Findings = { problems: [], warnings: [...warnings] };
+  const recorded = new Map(applied.map((row) => [row.number, row]));
+  const migrations = pairs.flatMap(({ version, number, up, down }): Migration[] => {
+    const row = recorded.get(number);
+    const file = fileOf(up, row?.upChecksum, findings);
+    const undo = down && fileOf(down, row?.downChecksum, findings);
+    return file ? [{ version, number, name: up.name, up: file, down: undo }] : [];
+  });
+  if (findings.problems.length > 0) throw folderError(options, findings.problems);
   return {
     path: options.shown,
-    migrations: sorted.flatMap((pair) => migrationOf(pair, parsed)),
+    migrations,
     warnings: findings.warnings.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0)),
   };
 }
 
-function migrationOf(pair: Pair, parsed: ReadonlyMap<FoundFile, ParsedFile>): Migration[] {
-  const up = parsed.get(pair.up)?.file;
-  const down = pair.down === null ? null : (parsed.get(pair.down)?.file ?? null);
-  return up ? [{ version: pair.version, number: pair.number, name: pair.up.name, up, down }] : [];
+function fileOf({ hashed }: ReadFile, known: string | null | undefined, findings: Findings): MigrationFile | null {
+  if (hashed === null) return null;
+  return hashed.checksum === known ? new KnownFile(hashed) : takeApart(hashed, findings);
 }
 
-function parseFound(found: FoundFile, options: FolderOptions, findings: Findings): ParsedFile | null {
-  const { allowEmpty, transaction } = options;
-  if (found.bytes === null) return null;
-  const source = { path: found.path, direction: found.direction, allowEmpty, transaction };
-  const result =
-    'absolute' in found.bytes ? parseLargeFile(found.bytes.absolute, source) : parseMigrationBytes(found.bytes, source);
-  if ('problem' in result) {
-    findings.problems.push(result.problem);
-    return null;
-  }
-  findings.problems.push(...result.problems);
-  findings.warnings.push(...result.warnings);
-  return result;
+function takeApart(hashed: HashedFile, findings: Findings): MigrationFile | null {
+  const { file, problems, warnings } = hashed.parsed();
+  findings.problems.push(...problems);
+  findings.warnings.push(...warnings);
+  return file;
+}
+
+function hashFound(
+  { bytes, path, direction }: FoundFile,
+  { allowEmpty, transaction }: FolderOptions,
+  findings: Findings,
+): HashedFile | null {
+  if (bytes === null) return null;
+  const source = { path, direction, allowEmpty, transaction };
+  const hashed = 'absolute' in bytes ? hashLargeFile(bytes.absolute, source) : hashBytes(bytes, source);
+  if (hashed instanceof HashedFile) return hashed;
+  findings.problems.push(hashed.problem);
+  return null;
 }
 
 /** Puts ups and downs of one number together: 0001 and 1 are one version, since every tool that reads a number says so. */
-function pairFiles(files: readonly FoundFile[], options: FolderOptions, findings: Findings): readonly Pair[] {
-  const versions = new Map<bigint, { ups: FoundFile[]; downs: FoundFile[] }>();
+function pairFiles(files: readonly ReadFile[], options: FolderOptions, findings: Findings): readonly Pair[] {
+  const versions = new Map<bigint, { ups: ReadFile[]; downs: ReadFile[] }>();
   for (const file of files) {
     const group = versions.get(file.number) ?? { ups: [], downs: [] };
     (file.direction === 'up' ? group.ups : group.downs).push(file);

@@ -1,10 +1,8 @@
 import { type Location, type Problem, PulseError } from '../errors.ts';
 import type { Direction } from '../events.ts';
 import { checksumOf } from './checksum.ts';
-import { type DecodeProblem, decode } from './decode.ts';
 import { readDirectives } from './directives.ts';
-import { FileChanged, unlessChanged } from './file-text.ts';
-import { readLargeFile } from './large-file.ts';
+import { unlessChanged } from './file-text.ts';
 import type {
   Directives,
   FolderOptions,
@@ -46,34 +44,6 @@ export function locationAt(path: string, text: SourceText, offset: number): Loca
   return { file: path, line, column, excerpt, ...(excerptColumn > 1 && { excerptColumn }) };
 }
 
-/** Decodes and takes apart one file; bytes that are no text give a problem and no file. */
-export function parseMigrationBytes(bytes: Uint8Array, source: FileSource): ParsedFile | { readonly problem: Problem } {
-  const decoded = decode(bytes);
-  return 'text' in decoded ? parseMigrationText(decoded.text, source) : { problem: problemIn(source, decoded.problem) };
-}
-
-/** As `parseMigrationBytes`, of a file that is too large to keep, read in blocks. */
-export function parseLargeFile(
-  path: string,
-  source: FileSource,
-  blockBytes?: number,
-): ParsedFile | { readonly problem: Problem } {
-  try {
-    const file = readLargeFile(path, source.path, blockBytes);
-    if ('problem' in file) return { problem: problemIn(source, file.problem) };
-    const parsed = parse(file, source);
-    file.text.release();
-    return parsed;
-  } catch (error) {
-    if (!(error instanceof FileChanged)) throw error;
-    return { problem: { message: error.message, hint: error.hint, location: { file: source.path } } };
-  }
-}
-
-function problemIn(source: FileSource, { message, hint, line }: DecodeProblem): Problem {
-  return { message, hint, location: { file: source.path, ...(line !== undefined && { line }) } };
-}
-
 /**
  * Takes apart the SQL that the ledger keeps of a migration whose file is gone or was changed. It was accepted once, so
  * nothing is refused for being empty or for lacking a directive.
@@ -88,9 +58,9 @@ export function parseRecordedFile(path: string, text: string): MigrationFile {
 }
 
 /** Takes apart the text of one file. */
-export function parseMigrationText(text: string, source: FileSource): ParsedFile {
+export function parseMigrationText(text: string, source: FileSource, checksum = checksumOf(text)): ParsedFile {
   const mixesLineEnds = /\r\n/.test(text) && /(?<!\r)\n/.test(text);
-  return parse({ text, checksum: checksumOf(text), mixesLineEnds }, source);
+  return parseHashedText({ text, checksum, mixesLineEnds }, source);
 }
 
 /** The text of a file, with what is known of all of it. */
@@ -100,7 +70,8 @@ interface WholeText {
   readonly mixesLineEnds: boolean;
 }
 
-function parse({ text, checksum, mixesLineEnds }: WholeText, source: FileSource): ParsedFile {
+/** As `parseMigrationText`, of a text of which this is known. */
+export function parseHashedText({ text, checksum, mixesLineEnds }: WholeText, source: FileSource): ParsedFile {
   const split = splitStatements(text);
   const { statements } = split;
   const { directives, problems } = readDirectives(text, split.directiveComments, statements[0]?.start ?? text.length);

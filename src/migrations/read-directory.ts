@@ -1,6 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { Dirent } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { type Problem, PulseError } from '../errors.ts';
 import type { Direction } from '../events.ts';
@@ -36,8 +35,8 @@ export interface DirectoryContent {
   readonly warnings: readonly FolderWarning[];
 }
 
-/** Open files at a time: a folder of thousands must not run into the limit of 1,024 that many systems have. */
-const filesAtOnce = 64;
+/** Between so many files a signal is heard. */
+const filesAtOnce = 256;
 
 function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : String(error);
@@ -54,7 +53,15 @@ interface Entry {
   /** Bytes that are not UTF-8 are written as \xe9. */
   readonly name: string;
   readonly isUtf8: boolean;
-  readonly dirent: Dirent<Buffer>;
+  readonly dirent: Dirent<string | Buffer>;
+}
+
+/** As strings, which is faster, where that loses nothing: a name that is not UTF-8 would be read as one that is not there. */
+function entriesOf(directory: string): Entry[] {
+  const dirents = readdirSync(directory, { withFileTypes: true });
+  return dirents.some(({ name }) => name.includes('\uFFFD'))
+    ? readdirSync(directory, { withFileTypes: true, encoding: 'buffer' }).map(entryOf)
+    : dirents.map((dirent) => ({ name: dirent.name, isUtf8: true, dirent }));
 }
 
 function entryOf(dirent: Dirent<Buffer>): Entry {
@@ -67,11 +74,9 @@ function entryOf(dirent: Dirent<Buffer>): Entry {
  * Lists a folder.
  * @throws {PulseError} `folder-invalid` when it is missing, is no folder, or cannot be read.
  */
-async function listDirectory(directory: string, shown: string): Promise<readonly Entry[]> {
+function listDirectory(directory: string, shown: string): readonly Entry[] {
   try {
-    // As bytes: a name that is not UTF-8 would be read as one that is not there.
-    const entries = await readdir(directory, { withFileTypes: true, encoding: 'buffer' });
-    return entries.map(entryOf).sort((a, b) => (a.name < b.name ? -1 : 1));
+    return entriesOf(directory).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
     const code = errorCode(error);
     if (code === 'ENOENT') {
@@ -98,7 +103,7 @@ async function listDirectory(directory: string, shown: string): Promise<readonly
 /** Versions that have a file in the folder, in no order; a folder that does not exist has none. Throws as `readFolder` does otherwise. */
 export async function listVersions(directory: string, shown: string): Promise<readonly string[]> {
   try {
-    const names = (await listDirectory(directory, shown)).map((entry) => readFileName(entry.name));
+    const names = listDirectory(directory, shown).map((entry) => readFileName(entry.name));
     return [...new Set(names.flatMap((name) => (name.kind === 'migration' ? [name.version] : [])))];
   } catch (error) {
     if (error instanceof PulseError && errorCode(error.cause) === 'ENOENT') return [];
@@ -111,25 +116,25 @@ export async function readDirectory({
   directory,
   shown,
 }: Pick<FolderOptions, 'directory' | 'shown'>): Promise<DirectoryContent> {
-  const entries = await listDirectory(directory, shown);
-  const root = await realpath(directory);
+  const entries = listDirectory(directory, shown);
+  const place = { directory, prefix: `${shown.replace(/\/$/, '')}/`, root: realpathSync(directory) };
   const files: FoundFile[] = [];
   const problems: Problem[] = [];
   const warnings: FolderWarning[] = [];
-  for (let at = 0; at < entries.length; at += filesAtOnce) {
-    const batch = entries.slice(at, at + filesAtOnce).map((entry) => readEntry(entry, { directory, shown, root }));
-    for (const { file, problem, warning } of await Promise.all(batch)) {
-      if (file) files.push(file);
-      if (problem) problems.push(problem);
-      if (warning) warnings.push(warning);
-    }
+  for (const [at, entry] of entries.entries()) {
+    if (at % filesAtOnce === filesAtOnce - 1) await new Promise((resolve) => setImmediate(resolve));
+    const { file, problem, warning } = readEntry(entry, place);
+    if (file) files.push(file);
+    if (problem) problems.push(problem);
+    if (warning) warnings.push(warning);
   }
   return { files, problems, warnings };
 }
 
 interface Place {
   readonly directory: string;
-  readonly shown: string;
+  /** What stands before a name that is shown. */
+  readonly prefix: string;
   /** The directory with all links followed. */
   readonly root: string;
 }
@@ -145,9 +150,9 @@ const notUtf8: [message: string, hint: string] = [
   'rename it with letters a-z, digits and underscores',
 ];
 
-async function readEntry(entry: Entry, place: Place): Promise<ReadEntry> {
+function readEntry(entry: Entry, place: Place): ReadEntry {
   const name = readFileName(entry.name);
-  const path = `${place.shown.replace(/\/$/, '')}/${visible(entry.name)}`;
+  const path = place.prefix + visible(entry.name);
   const refused = (message: string, hint: string) => ({ problem: { message, hint, location: { file: path } } });
   if (name.kind === 'not-sql') return {};
   if (name.kind === 'other-sql') {
@@ -163,10 +168,10 @@ async function readEntry(entry: Entry, place: Place): Promise<ReadEntry> {
   const absolute = join(place.directory, entry.name);
   const { version, direction } = name;
   const file = { fileName: entry.name, path, version, number: BigInt(version), name: name.name, direction };
-  const obstacle = entry.isUtf8 ? await obstacleToReading(entry.dirent, absolute, place) : notUtf8;
+  const obstacle = entry.isUtf8 ? obstacleToReading(entry.dirent, absolute, place) : notUtf8;
   if (obstacle) return { file: { ...file, bytes: null }, ...refused(...obstacle) };
   try {
-    return { file: { ...file, bytes: (await readSmallFile(absolute, largestInMemory)) ?? { absolute } } };
+    return { file: { ...file, bytes: readSmallFile(absolute, largestInMemory) ?? { absolute } } };
   } catch (error) {
     const code = errorCode(error);
     const hint = readFailures[code] ?? 'check the file and run the command again';
@@ -175,22 +180,21 @@ async function readEntry(entry: Entry, place: Place): Promise<ReadEntry> {
 }
 
 /** Why an entry named like a migration is not to be opened: reading a named pipe would wait for ever, a link may lead anywhere. */
-async function obstacleToReading(
-  entry: Dirent<Buffer>,
+function obstacleToReading(
+  entry: Dirent<string | Buffer>,
   absolute: string,
   { root }: Place,
-): Promise<[message: string, hint: string] | null> {
+): [message: string, hint: string] | null {
   if (entry.isFile()) return null;
   if (entry.isDirectory()) return ['a folder has the name of a migration', 'move it out of the folder, or rename it'];
   if (!entry.isSymbolicLink())
     return ['what has the name of a migration is not a file', 'replace it by a regular file'];
   try {
-    const target = await realpath(absolute);
+    const target = realpathSync(absolute);
     if (!target.startsWith(root.endsWith(sep) ? root : root + sep)) {
       return ['the link leads out of the folder of migrations', 'put the file itself into the folder'];
     }
-    if (!(await stat(target)).isFile())
-      return ['the link does not lead to a file', 'put the file itself into the folder'];
+    if (!statSync(target).isFile()) return ['the link does not lead to a file', 'put the file itself into the folder'];
     return null;
   } catch (error) {
     return [`the link leads nowhere (${errorCode(error)})`, 'put the file itself into the folder, or remove the link'];

@@ -1,6 +1,7 @@
 import { PulseError } from '../errors.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
 import { readUnderLease } from '../ledger/read-under-lease.ts';
+import type { Folder } from '../migrations/migration.ts';
 import { compare } from './compare.ts';
 import { type DownInput, type DownResult, downSteps, downUnderLease } from './down.ts';
 import { withoutLost } from './lost-steps.ts';
@@ -11,7 +12,7 @@ import type { RunnerDeps, Step } from './step.ts';
 import { pendingIn, takeBackUps, type UpInput, type UpResult, upUnderLease } from './up.ts';
 
 export type GoToInput = Omit<UpInput, 'rules'> &
-  Pick<DownInput, 'confirm'> & { readonly to: string; readonly allowOutOfOrder: boolean };
+  Pick<DownInput, 'confirm'> & { readonly folder: Folder; readonly to: string; readonly allowOutOfOrder: boolean };
 
 /** Either half may be empty: going to a version means undoing what is later and applying what is not applied yet. */
 export interface GoToResult {

@@ -1,5 +1,6 @@
 import { PulseError } from '../errors.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
+import type { FolderFor } from '../migrations/folder.ts';
 import type { Folder, Migration, MigrationFile } from '../migrations/migration.ts';
 import { compare } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
@@ -10,7 +11,8 @@ import { type HeldRun, runSteps, type Told, toldBy, withLease } from './run.ts';
 import type { Done, NamedStep, RunnerDeps, Step } from './step.ts';
 
 export interface UpInput {
-  readonly folder: Folder;
+  /** All of it, or what gives it for what is applied; that is asked again under the lease. */
+  readonly folder: Folder | FolderFor;
   readonly schema: string;
   readonly rules: UpRules;
   readonly lockWaitMs: number;
@@ -34,9 +36,9 @@ export interface UpResult {
  * @throws {PulseError} with an `UpResult` as its `result` once migrations have begun to run.
  */
 export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
-  const plan = (ledger: LedgerState) => planUp(compare(input.folder, ledger), input.rules);
+  const plan = (ledger: LedgerState) => planUp(compare(folderAt(input, ledger), ledger), input.rules);
   const { before, planned: pending } = await planSettled(deps, input, plan);
-  if (pending.length === 0) return resultOf(input, before, { done: [], unknown: [], lost: [] });
+  if (pending.length === 0) return resultOf(folderAt(input, before), before, { done: [], unknown: [], lost: [] });
   const details = await input.prepare(pending, before);
   return withLease(
     deps,
@@ -67,20 +69,26 @@ export async function upUnderLease(
   details: Readonly<Record<string, unknown>>,
 ): Promise<UpResult> {
   const { ledger } = held;
-  const steps = planUp(compare(input.folder, ledger), input.rules).map((migration) => upStep(migration, details));
+  const folder = folderAt(input, ledger);
+  const steps = planUp(compare(folder, ledger), input.rules).map((migration) => upStep(migration, details));
   try {
     const done = await runSteps(deps, held, input.patience, steps);
-    return resultOf(input, ledger, { done, unknown: [], lost: [] });
+    return resultOf(folder, ledger, { done, unknown: [], lost: [] });
   } catch (error) {
     if (!(error instanceof PulseError)) throw error;
     const told = toldBy(error);
-    const result = resultOf(input, told.ledger ?? ledger, told);
+    const result = resultOf(folder, told.ledger ?? ledger, told);
     const applied = told.ledger?.applied.length ?? ledger.applied.length + told.done.length;
     const { steps: asked } = input.rules;
     const left = asked === undefined || told.done.length === 0 ? null : asked - told.done.length;
     const going = left === null ? error : error.goingOnWith(`pulse-migrate up --steps ${left}`);
     throw going.withResult(result, [...error.now, whatIsTrue(result, applied)]);
   }
+}
+
+/** Everything that may run by this ledger has been taken apart and accepted behind this. */
+function folderAt({ folder }: Pick<UpInput, 'folder'>, { applied }: LedgerState): Folder {
+  return typeof folder === 'function' ? folder(applied) : folder;
 }
 
 /** The step that applies a migration. */
@@ -112,7 +120,7 @@ function whatIsTrue({ applied, pending }: UpResult, now: number): string {
 }
 
 function resultOf(
-  { folder }: Pick<UpInput, 'folder'>,
+  folder: Folder,
   ledger: LedgerState,
   { done, unknown, lost }: Pick<Told, 'done' | 'unknown' | 'lost'>,
 ): UpResult {

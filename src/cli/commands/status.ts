@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import type { Settings } from '../../config/settings.ts';
+import type { FolderFor } from '../../migrations/folder.ts';
 import type { MigrationState } from '../../runner/compare.ts';
 import type { StatusResult } from '../../runner/status.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openFolderIfThere, openSession, openSettings } from '../open.ts';
+import { isFolderThere, openSession, openSettings, withFolderFor } from '../open.ts';
 import type { No, Outcome } from '../outcome.ts';
 import { type Cell, count, duration, moment, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
@@ -24,16 +26,22 @@ export function registerStatus(program: Command, addAction: AddAction): void {
 
 async function runStatus(invocation: Invocation): Promise<Outcome> {
   const settings = await openSettings(invocation);
-  const folder = await openFolderIfThere(invocation, settings);
+  return isFolderThere(invocation, settings)
+    ? withFolderFor(invocation, settings, (folderFor) => show(invocation, settings, folderFor))
+    : show(invocation, settings, null);
+}
+
+async function show(invocation: Invocation, settings: Settings, folderFor: FolderFor | null): Promise<Outcome> {
   const { session } = await openSession(invocation, settings);
   try {
     const [{ readLedger }, { status }] = await Promise.all([
       import('../../ledger/read.ts'),
       import('../../runner/status.ts'),
     ]);
-    const result = status(folder, await readLedger(session, settings.ledgerSchema));
+    const ledger = await readLedger(session, settings.ledgerSchema);
+    const result = status(folderFor?.(ledger.applied) ?? null, ledger);
     const text = invocation.global.quiet ? '' : renderStatus(result, invocation.style);
-    const no = folder === null && result.disagreements === 0 ? noFolder(settings.directoryShown) : answer(result);
+    const no = folderFor === null && result.disagreements === 0 ? noFolder(settings.directoryShown) : answer(result);
     return invocation.flags['exitCode'] === true && no !== null ? { result, text, no } : { result, text };
   } finally {
     await session.close();

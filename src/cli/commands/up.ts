@@ -1,8 +1,12 @@
 import type { Command } from 'commander';
+import type { Settings } from '../../config/settings.ts';
+import type { FolderFor } from '../../migrations/folder.ts';
+import type { UpRules } from '../../runner/plan.ts';
+import type { RunnerDeps } from '../../runner/step.ts';
 import type { UpResult } from '../../runner/up.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openFolder, openSession, openSettings, positiveInteger, runnerDeps, textFlag } from '../open.ts';
+import { openSession, openSettings, positiveInteger, runnerDeps, textFlag, withFolderFor } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { count } from '../render/format.ts';
 import { addSafetyFlags, prepareUp } from '../safety.ts';
@@ -31,20 +35,30 @@ async function runUp(invocation: Invocation): Promise<Outcome> {
   const { flags } = invocation;
   const rules = reachOf(flags);
   const settings = await openSettings(invocation);
-  const folder = await openFolder(invocation, settings);
+  return withFolderFor(invocation, settings, (folderFor) => apply(invocation, { settings, rules, folderFor }));
+}
+
+interface Applying {
+  readonly settings: Settings;
+  readonly rules: UpRules;
+  readonly folderFor: FolderFor;
+}
+
+async function apply(invocation: Invocation, { settings, rules, folderFor }: Applying): Promise<Outcome> {
   const opened = await openSession(invocation, settings);
   const { session } = opened;
   try {
     const deps = await runnerDeps(invocation, opened);
-    if (flags['plan'] === true) return await plan(invocation, deps, { folder, settings, rules });
+    if (invocation.flags['plan'] === true) return await plan(deps, { settings, rules, folderFor });
     const { up } = await import('../../runner/up.ts');
     const result = await up(deps, {
-      folder,
+      folder: folderFor,
       schema: settings.ledgerSchema,
       rules,
       lockWaitMs: settings.lockWaitMs,
       patience: settings.lock,
-      prepare: (pending, ledger) => prepareUp(invocation, { ...opened, settings, folder, ledger, pending }),
+      prepare: (pending, ledger) =>
+        prepareUp(invocation, { ...opened, settings, folder: folderFor(ledger.applied), ledger, pending }),
     });
     return { result, text: invocation.global.quiet ? '' : renderUp(result) };
   } finally {
@@ -52,7 +66,7 @@ async function runUp(invocation: Invocation): Promise<Outcome> {
   }
 }
 
-function reachOf(flags: Invocation['flags']) {
+function reachOf(flags: Invocation['flags']): UpRules {
   const to = textFlag(flags, 'to');
   const steps = positiveInteger(flags, 'steps');
   return {
@@ -62,15 +76,7 @@ function reachOf(flags: Invocation['flags']) {
   };
 }
 
-type RunnerDeps = Awaited<ReturnType<typeof runnerDeps>>;
-type Folder = Awaited<ReturnType<typeof openFolder>>;
-type Settings = Awaited<ReturnType<typeof openSettings>>;
-
-async function plan(
-  _invocation: Invocation,
-  deps: RunnerDeps,
-  input: { folder: Folder; settings: Settings; rules: ReturnType<typeof reachOf> },
-): Promise<Outcome> {
+async function plan(deps: RunnerDeps, { settings, rules, folderFor }: Applying): Promise<Outcome> {
   const [{ readToShow }, { compare }, { planUp }, { upStep }, { scriptOf }] = await Promise.all([
     import('../../runner/read-settled.ts'),
     import('../../runner/compare.ts'),
@@ -78,15 +84,15 @@ async function plan(
     import('../../runner/up.ts'),
     import('../../runner/script.ts'),
   ]);
-  const ledger = await readToShow(deps.session, input.settings.ledgerSchema);
-  const pending = planUp(compare(input.folder, ledger), input.rules);
+  const ledger = await readToShow(deps.session, settings.ledgerSchema);
+  const pending = planUp(compare(folderFor(ledger.applied), ledger), rules);
   const script =
     pending.length === 0
       ? '-- nothing is pending\n'
       : scriptOf(deps, {
           ledger,
           steps: pending.map((migration) => upStep(migration, {})),
-          lockTimeoutMs: input.settings.lock.timeoutMs,
+          lockTimeoutMs: settings.lock.timeoutMs,
         });
   return {
     result: { pending: pending.map(({ version, name }) => ({ version, name, durationMs: null })), script },

@@ -4,14 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { PulseError } from '../../../src/errors.ts';
 import type { MigrationFile, TextRange } from '../../../src/migrations/migration.ts';
-import {
-  type FileSource,
-  type ParsedFile,
-  parseLargeFile,
-  parseMigrationBytes,
-  parseRecordedFile,
-} from '../../../src/migrations/parse-file.ts';
+import { type FileSource, type ParsedFile, parseRecordedFile } from '../../../src/migrations/parse-file.ts';
 import { compareWithParser, type ParserStatement } from '../../support/against-parser.ts';
+import { parseLargeFile, parseMigrationBytes } from '../../support/parse-bytes.ts';
 import { FuzzFault } from './batches.ts';
 
 /** How many files came how far. */

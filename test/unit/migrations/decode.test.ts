@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
-import { checksumOf } from '../../../src/migrations/checksum.ts';
-import { decode } from '../../../src/migrations/decode.ts';
+import { checksumOf, checksumOfBytes } from '../../../src/migrations/checksum.ts';
+import { decodeProblem, textOf } from '../../../src/migrations/decode.ts';
 
 test('a byte order mark of UTF-8 is dropped and everything else kept, line ends too', () => {
-  expect(decode(Buffer.from("\uFEFFselect 'é𝄞';\r\n", 'utf8'))).toEqual({ text: "select 'é𝄞';\r\n" });
+  const bytes = Buffer.from("\uFEFFselect 'é𝄞';\r\n", 'utf8');
+  expect(decodeProblem(bytes)).toBeNull();
+  expect(textOf(bytes)).toBe("select 'é𝄞';\r\n");
 });
 
 test.each([
@@ -13,11 +15,9 @@ test.each([
   ['UTF-16BE without a mark', Buffer.from('select 1;', 'utf16le').swap16(), 'UTF-16BE'],
   ['UTF-32LE', Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0]), 'UTF-32LE'],
 ])('%s is refused by its name with the command that converts it', (_title, bytes, encoding) => {
-  expect(decode(bytes)).toEqual({
-    problem: {
-      message: `the file is encoded in ${encoding}`,
-      hint: `save it as UTF-8, for example: iconv -f ${encoding} -t UTF-8`,
-    },
+  expect(decodeProblem(bytes)).toEqual({
+    message: `the file is encoded in ${encoding}`,
+    hint: `save it as UTF-8, for example: iconv -f ${encoding} -t UTF-8`,
   });
 });
 
@@ -32,8 +32,10 @@ test.each([
     2,
   ],
 ])('%s is refused with its line', (_title, bytes, message, line) => {
-  expect(decode(bytes)).toEqual({
-    problem: { message: expect.stringMatching(message), hint: expect.any(String), line },
+  expect(decodeProblem(bytes)).toEqual({
+    message: expect.stringMatching(message),
+    hint: expect.any(String),
+    line,
   });
 });
 
@@ -46,4 +48,16 @@ test('line ends and a byte order mark do not change a checksum, any other charac
   expect(checksumOf('\uFEFFselect 1;\n\r\nselect 2;\n')).toBe(checksum);
   expect(checksumOf('select 1;\nselect 2;\n')).not.toBe(checksum);
   expect(checksumOf('select 1;\n\nselect 2;')).not.toBe(checksum);
+});
+
+test.each([
+  'select 1;\nselect 2;\n',
+  '\uFEFFselect 1;\n',
+  "\uFEFFselect 'é';\r\n",
+  'select 1;\r\r\nselect 2;\r',
+  '\uFEFF',
+  '\r',
+  '',
+])('the bytes of %j have the checksum of the text', (text) => {
+  expect(checksumOfBytes(Buffer.from(text))).toBe(checksumOf(text));
 });
