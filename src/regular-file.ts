@@ -66,9 +66,10 @@ function readWhole(descriptor: number, size: number): Buffer {
 }
 
 function refuseOther(path: string, facts: Stats | BigIntStats): void {
+  if (facts.isFile()) return;
   if (facts.isDirectory()) throw new NotAFile(path, 'a directory');
   if (facts.isFIFO()) throw new NotAFile(path, 'a named pipe');
-  if (!facts.isFile()) throw new NotAFile(path, 'a device');
+  throw new NotAFile(path, 'a device');
 }
 
 /**

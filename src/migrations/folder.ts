@@ -5,7 +5,8 @@ import { type FoundFile, readDirectory } from './read-directory.ts';
 import { sortVersions } from './version-order.ts';
 
 /** A file with its name; `hashed` is null where its content cannot be read, which is a problem of its own. */
-interface ReadFile extends FoundFile {
+interface ReadFile {
+  readonly found: FoundFile;
   readonly hashed: HashedFile | null;
 }
 
@@ -54,7 +55,7 @@ export async function readFolder(options: FolderOptions): Promise<Folder> {
 export async function readFolderFor(options: FolderOptions): Promise<FolderFor> {
   const content = await readDirectory(options);
   const findings: Findings = { problems: [...content.problems], warnings: [...content.warnings] };
-  const files = content.files.map((found): ReadFile => ({ ...found, hashed: hashFound(found, options, findings) }));
+  const files = content.files.map((found): ReadFile => ({ found, hashed: hashFound(found, options, findings) }));
   const pairs = pairFiles(files, options, findings);
   const ordered = sortVersions(pairs, options.order);
   if ('disagreement' in ordered) findings.problems.push(orderProblem(ordered.disagreement));
@@ -78,7 +79,7 @@ function folderOf(
     const row = recorded.get(number);
     const file = fileOf(up, row?.upChecksum, findings);
     const undo = down && fileOf(down, row?.downChecksum, findings);
-    return file ? [{ version, number, name: up.name, up: file, down: undo }] : [];
+    return file ? [{ version, number, name: up.found.name, up: file, down: undo }] : [];
   });
   if (findings.problems.length > 0) throw folderError(options, findings.problems);
   return {
@@ -117,45 +118,49 @@ function hashFound(
 function pairFiles(files: readonly ReadFile[], options: FolderOptions, findings: Findings): readonly Pair[] {
   const versions = new Map<bigint, { ups: ReadFile[]; downs: ReadFile[] }>();
   for (const file of files) {
-    const group = versions.get(file.number) ?? { ups: [], downs: [] };
-    (file.direction === 'up' ? group.ups : group.downs).push(file);
-    versions.set(file.number, group);
+    const { number, direction } = file.found;
+    const group = versions.get(number) ?? { ups: [], downs: [] };
+    (direction === 'up' ? group.ups : group.downs).push(file);
+    versions.set(number, group);
   }
   const pairs: Pair[] = [];
   for (const [number, { ups, downs }] of versions) {
-    findings.problems.push(...duplicates(ups), ...duplicates(downs));
-    const [up] = ups;
-    const [down = null] = downs;
-    if (!up) {
-      findings.problems.push(...downs.map(orphan));
-      continue;
+    for (const same of [ups, downs]) if (same.length > 1) findings.problems.push(...duplicates(same));
+    const up = ups[0];
+    const down = downs[0] ?? null;
+    if (up === undefined) findings.problems.push(...downs.map(orphan));
+    else {
+      examinePair(up.found, down?.found ?? null, options, findings);
+      pairs.push({ version: up.found.version, number, up, down });
     }
-    if (down === null && options.requireDown && up.bytes !== null) findings.problems.push(missingDown(up));
-    if (down !== null && (down.name !== up.name || down.version !== up.version)) {
-      findings.warnings.push({
-        path: down.path,
-        message: `the down file has another name than its up file, ${up.fileName}; they are taken as a pair by version`,
-        hint: `rename it to ${withDirection(up, 'down')}`,
-      });
-    }
-    pairs.push({ version: up.version, number, up, down });
   }
   return pairs;
+}
+
+function examinePair(up: FoundFile, down: FoundFile | null, { requireDown }: FolderOptions, findings: Findings): void {
+  if (down === null && requireDown && up.bytes !== null) findings.problems.push(missingDown(up));
+  if (down !== null && (down.name !== up.name || down.version !== up.version)) {
+    findings.warnings.push({
+      path: down.path,
+      message: `the down file has another name than its up file, ${up.fileName}; they are taken as a pair by version`,
+      hint: `rename it to ${withDirection(up, 'down')}`,
+    });
+  }
 }
 
 function withDirection(file: FoundFile, direction: 'up' | 'down'): string {
   return file.fileName.replace(/\.(?:up|down)\.sql$/, `.${direction}.sql`);
 }
 
-function duplicates([first, ...others]: readonly FoundFile[]): Problem[] {
-  return others.map((other) => ({
-    message: `two ${other.direction} files have the version ${BigInt(other.version)}: ${first?.fileName} and ${other.fileName}`,
+function duplicates([first, ...others]: readonly ReadFile[]): Problem[] {
+  return others.map(({ found: other }) => ({
+    message: `two ${other.direction} files have the version ${BigInt(other.version)}: ${first?.found.fileName} and ${other.fileName}`,
     hint: 'give one of them another number, in both its files',
     location: { file: other.path },
   }));
 }
 
-function orphan(down: FoundFile): Problem {
+function orphan({ found: down }: ReadFile): Problem {
   return {
     message: 'a down file without an up file',
     hint: `add ${withDirection(down, 'up')}, or delete the file`,
@@ -176,10 +181,10 @@ function missingDown(up: FoundFile): Problem {
 function orderProblem([lower, higher]: readonly [Pair, Pair]): Problem {
   return {
     message:
-      `order by number and order by text disagree: ${lower.up.fileName} has the lower number, ` +
-      `${higher.up.fileName} comes first in a listing`,
+      `order by number and order by text disagree: ${lower.up.found.fileName} has the lower number, ` +
+      `${higher.up.found.fileName} comes first in a listing`,
     hint: 'set order: number (or order: text) in the configuration, as the folder has been applied until now',
-    location: { file: higher.up.path },
+    location: { file: higher.up.found.path },
   };
 }
 

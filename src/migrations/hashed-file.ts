@@ -2,7 +2,7 @@ import { type Problem, PulseError } from '../errors.ts';
 import { checksumOfBytes } from './checksum.ts';
 import { type DecodeProblem, decodeProblem, textOf } from './decode.ts';
 import { FileChanged } from './file-text.ts';
-import { readLargeFile } from './large-file.ts';
+import { type LargeFile, readLargeFile } from './large-file.ts';
 import type { MigrationFile } from './migration.ts';
 import { type FileSource, type ParsedFile, parseHashedText, parseMigrationText } from './parse-file.ts';
 
@@ -13,20 +13,37 @@ interface GoneFile extends Pick<ParsedFile, 'problems' | 'warnings'> {
 
 /** A file that was read and hashed; it is taken apart when somebody asks, and only once. */
 export class HashedFile {
-  readonly path: string;
   readonly checksum: string;
-  readonly #parse: () => ParsedFile | GoneFile;
+  readonly #content: Uint8Array | LargeFile;
+  readonly #source: FileSource;
   #parsed: ParsedFile | GoneFile | null = null;
 
-  constructor(path: string, checksum: string, parse: () => ParsedFile | GoneFile) {
-    this.path = path;
+  constructor(checksum: string, content: Uint8Array | LargeFile, source: FileSource) {
     this.checksum = checksum;
-    this.#parse = parse;
+    this.#content = content;
+    this.#source = source;
+  }
+
+  get path(): string {
+    return this.#source.path;
   }
 
   parsed(): ParsedFile | GoneFile {
-    this.#parsed ??= this.#parse();
+    this.#parsed ??=
+      'text' in this.#content
+        ? parseLarge(this.#content, this.#source)
+        : parseMigrationText(textOf(this.#content), this.#source, this.checksum);
     return this.#parsed;
+  }
+}
+
+function parseLarge(file: LargeFile, source: FileSource): ParsedFile | GoneFile {
+  try {
+    return parseHashedText(file, source);
+  } catch (error) {
+    return { file: null, problems: [changedProblem(error, source)], warnings: [] };
+  } finally {
+    file.text.release();
   }
 }
 
@@ -36,25 +53,18 @@ type Hashed = HashedFile | { readonly problem: Problem };
 /** Hashes the bytes of one file. */
 export function hashBytes(bytes: Uint8Array, source: FileSource): Hashed {
   const problem = decodeProblem(bytes);
-  if (problem !== null) return { problem: problemIn(source, problem) };
-  const checksum = checksumOfBytes(bytes);
-  return new HashedFile(source.path, checksum, () => parseMigrationText(textOf(bytes), source, checksum));
+  return problem === null
+    ? new HashedFile(checksumOfBytes(bytes), bytes, source)
+    : { problem: problemIn(source, problem) };
 }
 
 /** As `hashBytes`, of a file that is too large to keep, read in blocks. */
 export function hashLargeFile(path: string, source: FileSource, blockBytes?: number): Hashed {
   try {
     const file = readLargeFile(path, source.path, blockBytes);
-    if ('problem' in file) return { problem: problemIn(source, file.problem) };
-    return new HashedFile(source.path, file.checksum, () => {
-      try {
-        return parseHashedText(file, source);
-      } catch (error) {
-        return { file: null, problems: [changedProblem(error, source)], warnings: [] };
-      } finally {
-        file.text.release();
-      }
-    });
+    return 'problem' in file
+      ? { problem: problemIn(source, file.problem) }
+      : new HashedFile(file.checksum, file, source);
   } catch (error) {
     return { problem: changedProblem(error, source) };
   }
@@ -71,14 +81,18 @@ function changedProblem(error: unknown, source: FileSource): Problem {
 
 /** A file that the ledger knows by its checksum, so that it was accepted before: taken apart for whoever asks for its content. */
 export class KnownFile implements MigrationFile {
-  readonly path: string;
-  readonly checksum: string;
   readonly #hashed: HashedFile;
 
   constructor(hashed: HashedFile) {
-    this.path = hashed.path;
-    this.checksum = hashed.checksum;
     this.#hashed = hashed;
+  }
+
+  get path() {
+    return this.#hashed.path;
+  }
+
+  get checksum() {
+    return this.#hashed.checksum;
   }
 
   get text() {

@@ -49,25 +49,30 @@ const readFailures: Readonly<Record<string, string>> = {
 };
 
 /** A name in a folder, and what has it. */
-interface Entry {
-  /** Bytes that are not UTF-8 are written as \xe9. */
+interface Entry extends Pick<Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'> {
   readonly name: string;
-  readonly isUtf8: boolean;
-  readonly dirent: Dirent<string | Buffer>;
+  /** Bytes that are not UTF-8 are written as \xe9. */
+  readonly isEscaped?: boolean;
 }
 
 /** As strings, which is faster, where that loses nothing: a name that is not UTF-8 would be read as one that is not there. */
 function entriesOf(directory: string): Entry[] {
-  const dirents = readdirSync(directory, { withFileTypes: true });
-  return dirents.some(({ name }) => name.includes('\uFFFD'))
+  const entries = readdirSync(directory, { withFileTypes: true });
+  return entries.some(({ name }) => name.includes('\uFFFD'))
     ? readdirSync(directory, { withFileTypes: true, encoding: 'buffer' }).map(entryOf)
-    : dirents.map((dirent) => ({ name: dirent.name, isUtf8: true, dirent }));
+    : entries;
 }
 
 function entryOf(dirent: Dirent<Buffer>): Entry {
-  if (isUtf8(dirent.name)) return { name: dirent.name.toString('utf8'), isUtf8: true, dirent };
+  const isEscaped = !isUtf8(dirent.name);
   const escaped = (letter: string) => `\\x${letter.charCodeAt(0).toString(16)}`;
-  return { name: dirent.name.toString('latin1').replaceAll(/[\x80-\xff]/g, escaped), isUtf8: false, dirent };
+  return {
+    name: isEscaped ? dirent.name.toString('latin1').replaceAll(/[\x80-\xff]/g, escaped) : dirent.name.toString('utf8'),
+    isEscaped,
+    isFile: () => dirent.isFile(),
+    isDirectory: () => dirent.isDirectory(),
+    isSymbolicLink: () => dirent.isSymbolicLink(),
+  };
 }
 
 /**
@@ -117,7 +122,7 @@ export async function readDirectory({
   shown,
 }: Pick<FolderOptions, 'directory' | 'shown'>): Promise<DirectoryContent> {
   const entries = listDirectory(directory, shown);
-  const place = { directory, prefix: `${shown.replace(/\/$/, '')}/`, root: realpathSync(directory) };
+  const place = { within: join(directory, sep), prefix: `${shown.replace(/\/$/, '')}/`, root: realpathSync(directory) };
   const files: FoundFile[] = [];
   const problems: Problem[] = [];
   const warnings: FolderWarning[] = [];
@@ -132,7 +137,8 @@ export async function readDirectory({
 }
 
 interface Place {
-  readonly directory: string;
+  /** What stands before a name that is opened. */
+  readonly within: string;
   /** What stands before a name that is shown. */
   readonly prefix: string;
   /** The directory with all links followed. */
@@ -152,7 +158,8 @@ const notUtf8: [message: string, hint: string] = [
 
 function readEntry(entry: Entry, place: Place): ReadEntry {
   const name = readFileName(entry.name);
-  const path = place.prefix + visible(entry.name);
+  // What has the name of a migration holds nothing that would have to be made visible.
+  const path = place.prefix + (name.kind === 'migration' ? entry.name : visible(entry.name));
   const refused = (message: string, hint: string) => ({ problem: { message, hint, location: { file: path } } });
   if (name.kind === 'not-sql') return {};
   if (name.kind === 'other-sql') {
@@ -164,27 +171,31 @@ function readEntry(entry: Entry, place: Place): ReadEntry {
       },
     };
   }
-  if (name.kind === 'problem') return entry.isUtf8 ? refused(name.message, name.hint) : refused(...notUtf8);
-  const absolute = join(place.directory, entry.name);
+  if (name.kind === 'problem') return entry.isEscaped ? refused(...notUtf8) : refused(name.message, name.hint);
+  const absolute = place.within + entry.name;
   const { version, direction } = name;
-  const file = { fileName: entry.name, path, version, number: BigInt(version), name: name.name, direction };
-  const obstacle = entry.isUtf8 ? obstacleToReading(entry.dirent, absolute, place) : notUtf8;
-  if (obstacle) return { file: { ...file, bytes: null }, ...refused(...obstacle) };
+  const found = (bytes: FoundFile['bytes']) => ({
+    fileName: entry.name,
+    path,
+    version,
+    number: BigInt(version),
+    name: name.name,
+    direction,
+    bytes,
+  });
+  const obstacle = entry.isEscaped ? notUtf8 : obstacleToReading(entry, absolute, place);
+  if (obstacle) return { file: found(null), ...refused(...obstacle) };
   try {
-    return { file: { ...file, bytes: readSmallFile(absolute, largestInMemory) ?? { absolute } } };
+    return { file: found(readSmallFile(absolute, largestInMemory) ?? { absolute }) };
   } catch (error) {
     const code = errorCode(error);
     const hint = readFailures[code] ?? 'check the file and run the command again';
-    return { file: { ...file, bytes: null }, ...refused(`the file cannot be read (${code})`, hint) };
+    return { file: found(null), ...refused(`the file cannot be read (${code})`, hint) };
   }
 }
 
 /** Why an entry named like a migration is not to be opened: reading a named pipe would wait for ever, a link may lead anywhere. */
-function obstacleToReading(
-  entry: Dirent<string | Buffer>,
-  absolute: string,
-  { root }: Place,
-): [message: string, hint: string] | null {
+function obstacleToReading(entry: Entry, absolute: string, { root }: Place): [message: string, hint: string] | null {
   if (entry.isFile()) return null;
   if (entry.isDirectory()) return ['a folder has the name of a migration', 'move it out of the folder, or rename it'];
   if (!entry.isSymbolicLink())

@@ -1,6 +1,6 @@
 import type { Actor, LedgerState } from '../ledger/ledger.ts';
 import type { Folder } from '../migrations/migration.ts';
-import { compare, type MigrationState } from './compare.ts';
+import { compare, type MigrationState, type Standing } from './compare.ts';
 
 /** One line of `status`. Times in ISO 8601, UTC; durations in milliseconds. */
 interface StatusRow {
@@ -20,44 +20,52 @@ interface StatusRow {
   } | null;
 }
 
-export interface StatusResult {
-  readonly migrations: readonly StatusRow[];
+/** How many migrations stand how. */
+export interface StatusCounts {
   readonly applied: number;
   readonly pending: number;
   /** Changed, missing, out of order, or stopped part of the way. */
   readonly disagreements: number;
 }
 
+export interface StatusResult extends StatusCounts {
+  readonly migrations: readonly StatusRow[];
+}
+
 /** What is applied, pending, changed, missing or out of order. */
 export function status(folder: Folder | null, ledger: LedgerState): StatusResult {
-  const migrations = compare(folder, ledger).map(
-    ({ version, name, state, applied, unfinished }): StatusRow => ({
-      version,
-      name,
-      state,
-      appliedAt: applied?.appliedAt.toISOString() ?? null,
-      appliedBy: applied === null ? null : whoApplied(applied.role, applied.actor),
-      durationMs: applied?.durationMs ?? null,
-      unfinished:
-        unfinished === null
-          ? null
-          : {
-              direction: unfinished.direction,
-              done: unfinished.finished.length,
-              of: unfinished.statements,
-              running: ledger.running,
-            },
-    }),
-  );
-  const count = (...states: MigrationState[]) => migrations.filter((row) => states.includes(row.state)).length;
+  const standings = compare(folder, ledger);
+  return { migrations: standings.map((standing) => rowOf(standing, ledger)), ...countsOf(standings, ledger) };
+}
+
+/** The same in numbers alone, for an answer without the list. */
+export function statusCounts(folder: Folder | null, ledger: LedgerState): StatusCounts {
+  return countsOf(compare(folder, ledger), ledger);
+}
+
+function rowOf({ version, name, state, applied, unfinished }: Standing, { running }: LedgerState): StatusRow {
   return {
-    migrations,
-    applied: migrations.filter((row) => row.appliedAt !== null).length,
-    pending: count('pending', 'out-of-order'),
-    disagreements: migrations.filter(
-      ({ state, unfinished }) =>
-        !['applied', 'pending'].includes(state) || (unfinished !== null && !unfinished.running),
-    ).length,
+    version,
+    name,
+    state,
+    appliedAt: applied?.appliedAt.toISOString() ?? null,
+    appliedBy: applied === null ? null : whoApplied(applied.role, applied.actor),
+    durationMs: applied?.durationMs ?? null,
+    unfinished:
+      unfinished === null
+        ? null
+        : { direction: unfinished.direction, done: unfinished.finished.length, of: unfinished.statements, running },
+  };
+}
+
+function countsOf(standings: readonly Standing[], { running }: LedgerState): StatusCounts {
+  const count = (counts: (standing: Standing) => boolean) => standings.filter(counts).length;
+  return {
+    applied: count(({ applied }) => applied !== null),
+    pending: count(({ state }) => state === 'pending' || state === 'out-of-order'),
+    disagreements: count(
+      ({ state, unfinished }) => (state !== 'applied' && state !== 'pending') || (unfinished !== null && !running),
+    ),
   };
 }
 

@@ -2,7 +2,7 @@ import { PulseError } from '../errors.ts';
 import type { LedgerState } from '../ledger/ledger.ts';
 import type { FolderFor } from '../migrations/folder.ts';
 import type { Folder, Migration, MigrationFile } from '../migrations/migration.ts';
-import { compare } from './compare.ts';
+import { compare, type Standing } from './compare.ts';
 import type { LockPatience } from './lock-schedule.ts';
 import { type ConfirmedStep, withoutLost } from './lost-steps.ts';
 import { planUp, type UpRules } from './plan.ts';
@@ -36,9 +36,12 @@ export interface UpResult {
  * @throws {PulseError} with an `UpResult` as its `result` once migrations have begun to run.
  */
 export async function up(deps: RunnerDeps, input: UpInput): Promise<UpResult> {
-  const plan = (ledger: LedgerState) => planUp(compare(folderAt(input, ledger), ledger), input.rules);
-  const { before, planned: pending } = await planSettled(deps, input, plan);
-  if (pending.length === 0) return resultOf(folderAt(input, before), before, { done: [], unknown: [], lost: [] });
+  let standings: readonly Standing[] = [];
+  const { before, planned: pending } = await planSettled(deps, input, (ledger) => {
+    standings = compare(folderAt(input, ledger), ledger);
+    return planUp(standings, input.rules);
+  });
+  if (pending.length === 0) return resultOf(standings, { done: [], unknown: [], lost: [] });
   const details = await input.prepare(pending, before);
   return withLease(
     deps,
@@ -70,14 +73,15 @@ export async function upUnderLease(
 ): Promise<UpResult> {
   const { ledger } = held;
   const folder = folderAt(input, ledger);
-  const steps = planUp(compare(folder, ledger), input.rules).map((migration) => upStep(migration, details));
+  const standings = compare(folder, ledger);
+  const steps = planUp(standings, input.rules).map((migration) => upStep(migration, details));
   try {
     const done = await runSteps(deps, held, input.patience, steps);
-    return resultOf(folder, ledger, { done, unknown: [], lost: [] });
+    return resultOf(standings, { done, unknown: [], lost: [] });
   } catch (error) {
     if (!(error instanceof PulseError)) throw error;
     const told = toldBy(error);
-    const result = resultOf(folder, told.ledger ?? ledger, told);
+    const result = resultOf(compare(folder, told.ledger ?? ledger), told);
     const applied = told.ledger?.applied.length ?? ledger.applied.length + told.done.length;
     const { steps: asked } = input.rules;
     const left = asked === undefined || told.done.length === 0 ? null : asked - told.done.length;
@@ -120,18 +124,21 @@ function whatIsTrue({ applied, pending }: UpResult, now: number): string {
 }
 
 function resultOf(
-  folder: Folder,
-  ledger: LedgerState,
+  standings: readonly Standing[],
   { done, unknown, lost }: Pick<Told, 'done' | 'unknown' | 'lost'>,
 ): UpResult {
   const versions = new Set([...done, ...unknown].map(({ version }) => version));
-  const pending = pendingIn(folder, ledger).filter(({ version }) => !versions.has(version));
+  const pending = pendingOf(standings).filter(({ version }) => !versions.has(version));
   return { applied: done, pending, ...(unknown.length > 0 && { unknown }), ...(lost.length > 0 && { lost }) };
 }
 
 /** What of a folder is not applied, as results show it. */
 export function pendingIn(folder: Folder, ledger: LedgerState): UpResult['pending'] {
-  return compare(folder, ledger)
-    .filter((standing) => standing.applied === null)
+  return pendingOf(compare(folder, ledger));
+}
+
+function pendingOf(standings: readonly Standing[]): UpResult['pending'] {
+  return standings
+    .filter(({ applied }) => applied === null)
     .map(({ version, name }) => ({ version, name, durationMs: null }));
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Settings } from '../../config/settings.ts';
 import type { FolderFor } from '../../migrations/folder.ts';
 import type { MigrationState } from '../../runner/compare.ts';
-import type { StatusResult } from '../../runner/status.ts';
+import type { StatusCounts, StatusResult } from '../../runner/status.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { isFolderThere, openSession, openSettings, withFolderFor } from '../open.ts';
@@ -34,14 +34,17 @@ async function runStatus(invocation: Invocation): Promise<Outcome> {
 async function show(invocation: Invocation, settings: Settings, folderFor: FolderFor | null): Promise<Outcome> {
   const { session } = await openSession(invocation, settings);
   try {
-    const [{ readLedger }, { status }] = await Promise.all([
+    const [{ readLedger }, { status, statusCounts }] = await Promise.all([
       import('../../ledger/read.ts'),
       import('../../runner/status.ts'),
     ]);
     const ledger = await readLedger(session, settings.ledgerSchema);
-    const result = status(folderFor?.(ledger.applied) ?? null, ledger);
-    const text = invocation.global.quiet ? '' : renderStatus(result, invocation.style);
-    const no = folderFor === null && result.disagreements === 0 ? noFolder(settings.directoryShown) : answer(result);
+    const folder = folderFor?.(ledger.applied) ?? null;
+    const { quiet, json } = invocation.global;
+    const full = quiet && !json ? null : status(folder, ledger);
+    const result = full ?? statusCounts(folder, ledger);
+    const text = quiet || full === null ? '' : renderStatus(full, invocation.style);
+    const no = folder === null && result.disagreements === 0 ? noFolder(settings.directoryShown) : answer(result);
     return invocation.flags['exitCode'] === true && no !== null ? { result, text, no } : { result, text };
   } finally {
     await session.close();
@@ -57,7 +60,7 @@ function noFolder(shown: string): No {
   };
 }
 
-function answer(result: StatusResult): No | null {
+function answer(result: StatusCounts): No | null {
   if (result.disagreements > 0)
     return {
       code: 'pending',
