@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { PulseError } from '../../../src/errors.ts';
-import { readFolder } from '../../../src/migrations/folder.ts';
-import type { FolderOptions } from '../../../src/migrations/migration.ts';
+import { readFolder, readFolderFor } from '../../../src/migrations/folder.ts';
+import type { FolderOptions, MigrationFile } from '../../../src/migrations/migration.ts';
 import { makeFolder } from '../../support/make-folder.ts';
 import { test } from '../../support/temporary-directory.ts';
 
@@ -15,15 +15,12 @@ async function write(directory: string, files: Files): Promise<void> {
   for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content);
 }
 
+function optionsFor(directory: string, options: Partial<FolderOptions> = {}): FolderOptions {
+  return { directory, shown: 'db/m', requireDown: true, allowEmpty: false, transaction: 'strict', ...options };
+}
+
 function read(directory: string, options: Partial<FolderOptions> = {}) {
-  return readFolder({
-    directory,
-    shown: 'db/m',
-    requireDown: true,
-    allowEmpty: false,
-    transaction: 'strict',
-    ...options,
-  });
+  return readFolder(optionsFor(directory, options));
 }
 
 /** The refusal of a folder. */
@@ -279,6 +276,64 @@ describe('what is accepted', () => {
       (await read(directory, { requireDown: false, order: setting })).migrations.map(({ version }) => version);
     expect(await order('number')).toEqual(versions);
     expect(await order('text')).toEqual(versions.toReversed());
+  });
+});
+
+describe('what the ledger recorded', () => {
+  const files: Files = { '1_a.up.sql': 'vacuum;', '1_a.down.sql': '-- none' };
+  const facts = ({ path, text, checksum, directives, statements, mode, transactionModes, leftOut }: MigrationFile) => ({
+    path,
+    text,
+    checksum,
+    directives,
+    statements,
+    mode,
+    transactionModes,
+    leftOut,
+  });
+
+  test('a file is taken apart when its content is asked for, and says what any other one says', async ({
+    directory,
+  }) => {
+    await write(directory, files);
+    const lenient = optionsFor(directory, { transaction: 'auto', allowEmpty: true });
+    const [read] = (await readFolder(lenient)).migrations;
+    if (!read?.down) throw new Error('no pair');
+    const recorded = { number: 1n, upChecksum: read.up.checksum, downChecksum: read.down.checksum };
+
+    const known = (await readFolderFor(lenient))([recorded]);
+
+    expect(known.warnings).toEqual([]);
+    expect(known.migrations.map(({ up, down }) => [facts(up), down && facts(down)])).toEqual([
+      [facts(read.up), facts(read.down)],
+    ]);
+  });
+
+  test('a file that would be refused is accepted, and refuses to give what would run', async ({ directory }) => {
+    await write(directory, files);
+    const folderFor = await readFolderFor(optionsFor(directory));
+    const [read] = (await readFolder(optionsFor(directory, { transaction: 'auto', allowEmpty: true }))).migrations;
+    const recorded = { number: 1n, upChecksum: read?.up.checksum ?? '', downChecksum: read?.down?.checksum ?? '' };
+
+    const [migration] = folderFor([recorded]).migrations;
+
+    expect(migration?.up.checksum).toBe(recorded.upChecksum);
+    expect(() => migration?.up.statements).toThrow(/db\/m\/1_a.up.sql is applied, and is refused now/);
+    expect(() => folderFor([{ ...recorded, upChecksum: 'other' }])).toThrow(/has a problem; nothing was run/);
+    expect(() => folderFor([{ ...recorded, number: 2n }])).toThrow(/has 2 problems; nothing was run/);
+  });
+
+  test('names, pairs and bytes are judged before anything is known', async ({ directory }) => {
+    await write(directory, { ...files, '2_b.up.sql': Buffer.from([0xff]), 'V3__c.sql': '' });
+    const error = await readFolderFor(optionsFor(directory)).catch((reason: unknown) => reason);
+    if (!(error instanceof PulseError)) throw new Error('not refused');
+    expect(error.problems.map(({ location }) => location?.file)).toEqual([
+      'db/m/1_a.down.sql',
+      'db/m/1_a.up.sql',
+      'db/m/2_b.up.sql',
+      'db/m/2_b.up.sql',
+      'db/m/V3__c.sql',
+    ]);
   });
 });
 
