@@ -27,7 +27,10 @@ export class NotAFile extends Error {
  * which may be never. Throws what the file system says, and `NotAFile`.
  */
 export async function readRegularFile(path: string): Promise<Buffer> {
-  return withRegularFile(path, (descriptor) => readFileSync(descriptor));
+  return withDescriptor(path, (descriptor) => {
+    factsOf(path, descriptor);
+    return readFileSync(descriptor);
+  });
 }
 
 /**
@@ -35,23 +38,24 @@ export async function readRegularFile(path: string): Promise<Buffer> {
  * is several times what reading a small file does.
  */
 export function readSmallFile(path: string, atMost: number): Buffer | null {
-  return withRegularFile(path, (descriptor, { size }) => (size > atMost ? null : readWhole(descriptor, size)));
+  return withDescriptor(path, (descriptor) => {
+    const { size } = factsOf(path, descriptor);
+    return size > atMost ? null : readWhole(descriptor, size);
+  });
 }
 
 /** Throws as `readRegularFile` would, without reading. */
 export async function assertRegularFile(path: string): Promise<void> {
-  withRegularFile(path, () => undefined);
+  withDescriptor(path, (descriptor) => factsOf(path, descriptor));
 }
 
 // Without O_NONBLOCK it is opening a named pipe that waits; what was opened is what is judged, not what had the name before.
 const withoutWaiting = constants.O_RDONLY | constants.O_NONBLOCK;
 
-function withRegularFile<Result>(path: string, work: (descriptor: number, facts: Stats) => Result): Result {
-  return withDescriptor(path, (descriptor) => {
-    const facts = fstatSync(descriptor);
-    refuseOther(path, facts);
-    return work(descriptor, facts);
-  });
+function factsOf(path: string, descriptor: number): Stats {
+  const facts = fstatSync(descriptor);
+  refuseOther(path, facts);
+  return facts;
 }
 
 function readWhole(descriptor: number, size: number): Buffer {
@@ -62,7 +66,7 @@ function readWhole(descriptor: number, size: number): Buffer {
   for (let count = -1; count !== 0 && length < size; length += count) {
     count = readSync(descriptor, bytes, length, size - length, null);
   }
-  return bytes.subarray(0, length);
+  return length === size ? bytes : bytes.subarray(0, length);
 }
 
 function refuseOther(path: string, facts: Stats | BigIntStats): void {
@@ -86,7 +90,7 @@ export interface FileIdentity {
 
 /** Throws as `readRegularFile` does. */
 export function identityOf(path: string): FileIdentity {
-  return withDescriptor(path, (descriptor) => identified(path, descriptor));
+  return withDescriptor(path, (descriptor) => identityBehind(path, descriptor));
 }
 
 /**
@@ -95,7 +99,7 @@ export function identityOf(path: string): FileIdentity {
  */
 export function readPart(path: string, identity: FileIdentity, position: number, length: number): Buffer | null {
   return withDescriptor(path, (descriptor) => {
-    const before = identified(path, descriptor);
+    const before = identityBehind(path, descriptor);
     const part = Buffer.allocUnsafe(length);
     let read = 0;
     while (read < length) {
@@ -112,7 +116,7 @@ function isSame(a: FileIdentity, b: FileIdentity): boolean {
   return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }
 
-function identified(path: string, descriptor: number): FileIdentity {
+function identityBehind(path: string, descriptor: number): FileIdentity {
   const facts = fstatSync(descriptor, { bigint: true });
   refuseOther(path, facts);
   return facts;

@@ -126,8 +126,9 @@ export async function readDirectory({
   const files: FoundFile[] = [];
   const problems: Problem[] = [];
   const warnings: FolderWarning[] = [];
-  for (const [at, entry] of entries.entries()) {
-    if (at % filesAtOnce === filesAtOnce - 1) await new Promise((resolve) => setImmediate(resolve));
+  let read = 0;
+  for (const entry of entries) {
+    if (++read % filesAtOnce === 0) await new Promise((resolve) => setImmediate(resolve));
     const { file, problem, warning } = readEntry(entry, place);
     if (file) files.push(file);
     if (problem) problems.push(problem);
