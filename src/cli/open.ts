@@ -57,7 +57,7 @@ export async function withFolderFor<Result>(
       return folderFor(applied);
     });
   } catch (error) {
-    if (!isAsked) folderFor([]);
+    if (!isAsked && !invocation.runtime.signal.aborted) folderFor([]);
     throw error;
   }
 }
