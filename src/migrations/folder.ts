@@ -1,13 +1,14 @@
 import { type Problem, PulseError } from '../errors.ts';
-import { HashedFile, hashBytes, hashLargeFile, KnownFile } from './hashed-file.ts';
+import { type Hashed, HashedFile, hashBytes, hashLargeFile, KnownFile } from './hashed-file.ts';
 import type { Folder, FolderOptions, FolderWarning, Migration, MigrationFile } from './migration.ts';
-import { type FoundFile, readDirectory } from './read-directory.ts';
+import type { FileSource } from './parse-file.ts';
+import { type Content, type FoundFile, readDirectory } from './read-directory.ts';
 import { sortVersions } from './version-order.ts';
 
-/** A file with its name; `hashed` is null where its content cannot be read, which is a problem of its own. */
+/** A file with its name; it is read when it is opened first. `open` is null where it is not to be opened at all. */
 interface ReadFile {
   readonly found: FoundFile;
-  readonly hashed: HashedFile | null;
+  readonly open: (() => Hashed) | null;
 }
 
 /** A version with its files, before anything is known of their content. */
@@ -31,8 +32,8 @@ export interface RecordedFiles {
 }
 
 /**
- * A folder as it stands to what is applied. A file that is what it was when it was applied was accepted then, and is
- * not taken apart again; its warnings are not told again either.
+ * A folder as it stands to what is applied. A migration whose up is what it was when it was applied was accepted then:
+ * neither of its files is taken apart again, and its down is not even read; its warnings are not told again either.
  * @throws {PulseError} `folder-invalid` with all problems of all other files at once.
  */
 export type FolderFor = (applied: readonly RecordedFiles[]) => Folder;
@@ -47,20 +48,28 @@ export async function readFolder(options: FolderOptions): Promise<Folder> {
   return folderFor([]);
 }
 
+/** Between so many files a signal is heard. */
+const filesAtOnce = 256;
+
 /**
- * Reads a whole folder and takes nothing apart yet: that waits until it is known what is applied.
- * @throws {PulseError} `folder-invalid` for what is wrong with names, pairs, order and encodings; then with all other
- * problems of all files.
+ * Reads the ups of a whole folder and takes nothing apart yet: that waits until it is known what is applied.
+ * @throws {PulseError} `folder-invalid` for what is wrong with names, pairs, order and the encodings of ups; then with
+ * all other problems of all files.
  */
 export async function readFolderFor(options: FolderOptions): Promise<FolderFor> {
-  const content = await readDirectory(options);
+  const content = readDirectory(options);
   const findings: Findings = { problems: [...content.problems], warnings: [...content.warnings] };
-  const files = content.files.map((found): ReadFile => ({ found, hashed: hashFound(found, options, findings) }));
+  const files = content.files.map((found): ReadFile => ({ found, open: opening(found, options) }));
+  let isUnreadable = false;
+  for (const [at, { found, open }] of files.entries()) {
+    if (at % filesAtOnce === filesAtOnce - 1) await new Promise((resolve) => setImmediate(resolve));
+    if (found.direction === 'up' && open !== null) isUnreadable ||= 'problem' in open();
+  }
   const pairs = pairFiles(files, options, findings);
   const ordered = sortVersions(pairs, options.order);
   if ('disagreement' in ordered) findings.problems.push(orderProblem(ordered.disagreement));
-  if (findings.problems.length > 0 || !('sorted' in ordered)) {
-    for (const { hashed } of files) if (hashed !== null) takeApart(hashed, findings);
+  if (isUnreadable || findings.problems.length > 0 || !('sorted' in ordered)) {
+    for (const file of files) takeApart(file, findings);
     throw folderError(options, findings.problems);
   }
   if (pairs.length === 0) throw emptyFolder(options, findings.warnings);
@@ -77,8 +86,10 @@ function folderOf(
   const recorded = new Map(applied.map((row) => [row.number, row]));
   const migrations = pairs.flatMap(({ version, number, up, down }): Migration[] => {
     const row = recorded.get(number);
-    const file = fileOf(up, row?.upChecksum, findings);
-    const undo = down && fileOf(down, row?.downChecksum, findings);
+    const isKnown = checksumOf(up) === (row?.upChecksum ?? null);
+    const isDownKnown = isKnown || (down !== null && checksumOf(down) === (row?.downChecksum ?? null));
+    const file = isKnown ? knownFile(up) : takeApart(up, findings);
+    const undo = down && (isDownKnown ? knownFile(down) : takeApart(down, findings));
     return file ? [{ version, number, name: up.found.name, up: file, down: undo }] : [];
   });
   if (findings.problems.length > 0) throw folderError(options, findings.problems);
@@ -89,29 +100,42 @@ function folderOf(
   };
 }
 
-function fileOf({ hashed }: ReadFile, known: string | null | undefined, findings: Findings): MigrationFile | null {
-  if (hashed === null) return null;
-  return hashed.checksum === known ? new KnownFile(hashed) : takeApart(hashed, findings);
+function checksumOf({ open }: ReadFile): string | undefined {
+  const hashed = open?.();
+  return hashed instanceof HashedFile ? hashed.checksum : undefined;
 }
 
-function takeApart(hashed: HashedFile, findings: Findings): MigrationFile | null {
+function knownFile({ found, open }: ReadFile): MigrationFile | null {
+  return open === null ? null : new KnownFile(found.path, open);
+}
+
+function takeApart({ open }: ReadFile, findings: Findings): MigrationFile | null {
+  const hashed = open?.();
+  if (hashed === undefined) return null;
+  if ('problem' in hashed) {
+    findings.problems.push(hashed.problem);
+    return null;
+  }
   const { file, problems, warnings } = hashed.parsed();
   findings.problems.push(...problems);
   findings.warnings.push(...warnings);
   return file;
 }
 
-function hashFound(
-  { bytes, path, direction }: FoundFile,
-  { allowEmpty, transaction }: FolderOptions,
-  findings: Findings,
-): HashedFile | null {
-  if (bytes === null) return null;
-  const source = { path, direction, allowEmpty, transaction };
-  const hashed = 'absolute' in bytes ? hashLargeFile(bytes.absolute, source) : hashBytes(bytes, source);
-  if (hashed instanceof HashedFile) return hashed;
-  findings.problems.push(hashed.problem);
-  return null;
+/** Reads and hashes the file, once. */
+function opening({ read, path, direction }: FoundFile, options: FolderOptions): (() => Hashed) | null {
+  if (read === null) return null;
+  const source = { path, direction, allowEmpty: options.allowEmpty, transaction: options.transaction };
+  let hashed: Hashed | undefined;
+  return () => {
+    hashed ??= hashContent(read(), source);
+    return hashed;
+  };
+}
+
+function hashContent(content: Content, source: FileSource): Hashed {
+  if ('problem' in content) return content;
+  return 'absolute' in content ? hashLargeFile(content.absolute, source) : hashBytes(content, source);
 }
 
 /** Puts ups and downs of one number together: 0001 and 1 are one version, since every tool that reads a number says so. */
@@ -138,7 +162,7 @@ function pairFiles(files: readonly ReadFile[], options: FolderOptions, findings:
 }
 
 function examinePair(up: FoundFile, down: FoundFile | null, { requireDown }: FolderOptions, findings: Findings): void {
-  if (down === null && requireDown && up.bytes !== null) findings.problems.push(missingDown(up));
+  if (down === null && requireDown && up.read !== null) findings.problems.push(missingDown(up));
   if (down !== null && (down.name !== up.name || down.version !== up.version)) {
     findings.warnings.push({
       path: down.path,

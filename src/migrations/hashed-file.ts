@@ -24,10 +24,6 @@ export class HashedFile {
     this.#source = source;
   }
 
-  get path(): string {
-    return this.#source.path;
-  }
-
   parsed(): ParsedFile | GoneFile {
     this.#parsed ??=
       'text' in this.#content
@@ -48,7 +44,7 @@ function parseLarge(file: LargeFile, source: FileSource): ParsedFile | GoneFile 
 }
 
 /** Bytes that are no text have no checksum, but a problem. */
-type Hashed = HashedFile | { readonly problem: Problem };
+export type Hashed = HashedFile | { readonly problem: Problem };
 
 /** Hashes the bytes of one file. */
 export function hashBytes(bytes: Uint8Array, source: FileSource): Hashed {
@@ -79,16 +75,14 @@ function changedProblem(error: unknown, source: FileSource): Problem {
   return { message: error.message, hint: error.hint, location: { file: source.path } };
 }
 
-/** A file that the ledger knows by its checksum, so that it was accepted before: taken apart for whoever asks for its content. */
+/** A file that was accepted before, as the ledger says: read and taken apart for whoever asks for its content. */
 export class KnownFile implements MigrationFile {
-  readonly #hashed: HashedFile;
+  readonly path: string;
+  readonly #open: () => Hashed;
 
-  constructor(hashed: HashedFile) {
-    this.#hashed = hashed;
-  }
-
-  get path() {
-    return this.#hashed.path;
+  constructor(path: string, open: () => Hashed) {
+    this.path = path;
+    this.#open = open;
   }
 
   get checksum() {
@@ -119,9 +113,19 @@ export class KnownFile implements MigrationFile {
     return this.#file.leftOut;
   }
 
+  get #hashed(): HashedFile {
+    const hashed = this.#open();
+    if (hashed instanceof HashedFile) return hashed;
+    throw this.#refused([hashed.problem]);
+  }
+
   get #file(): MigrationFile {
     const { file, problems } = this.#hashed.parsed();
     if (file !== null && problems.length === 0) return file;
-    throw new PulseError('folder-invalid', `${this.path} is applied, and is refused now`, { problems });
+    throw this.#refused(problems);
+  }
+
+  #refused(problems: readonly Problem[]): PulseError {
+    return new PulseError('folder-invalid', `${this.path} is applied, and is refused now`, { problems });
   }
 }

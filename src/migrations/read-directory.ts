@@ -9,7 +9,7 @@ import { readFileName } from './file-name.ts';
 import { largestInMemory } from './large-file.ts';
 import type { FolderOptions, FolderWarning } from './migration.ts';
 
-/** A file of a migration as found on disk, its bytes not yet looked at. */
+/** A file of a migration as found on disk, not yet read. */
 export interface FoundFile {
   readonly fileName: string;
   /** As shown to people. */
@@ -18,9 +18,12 @@ export interface FoundFile {
   readonly number: bigint;
   readonly name: string;
   readonly direction: Direction;
-  /** Null where the entry cannot be read; its problem is told, and its name still makes a pair. */
-  readonly bytes: Uint8Array | OnDisk | null;
+  /** Null where the entry is not to be opened; its problem is told, and its name still makes a pair. */
+  readonly read: (() => Content) | null;
 }
+
+/** What was read of a file, or why nothing was. */
+export type Content = Uint8Array | OnDisk | { readonly problem: Problem };
 
 /** A file that is too large to keep. */
 export interface OnDisk {
@@ -34,9 +37,6 @@ export interface DirectoryContent {
   readonly problems: readonly Problem[];
   readonly warnings: readonly FolderWarning[];
 }
-
-/** Between so many files a signal is heard. */
-const filesAtOnce = 256;
 
 function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : String(error);
@@ -116,20 +116,15 @@ export async function listVersions(directory: string, shown: string): Promise<re
   }
 }
 
-/** Lists the folder once and reads every migration in it; throws only where the folder itself cannot be listed. */
-export async function readDirectory({
-  directory,
-  shown,
-}: Pick<FolderOptions, 'directory' | 'shown'>): Promise<DirectoryContent> {
+/** Lists the folder once and finds every migration in it; throws only where the folder itself cannot be listed. */
+export function readDirectory({ directory, shown }: Pick<FolderOptions, 'directory' | 'shown'>): DirectoryContent {
   const entries = listDirectory(directory, shown);
   const place = { within: join(directory, sep), prefix: `${shown.replace(/\/$/, '')}/`, root: realpathSync(directory) };
   const files: FoundFile[] = [];
   const problems: Problem[] = [];
   const warnings: FolderWarning[] = [];
-  let read = 0;
   for (const entry of entries) {
-    if (++read % filesAtOnce === 0) await new Promise((resolve) => setImmediate(resolve));
-    const { file, problem, warning } = readEntry(entry, place);
+    const { file, problem, warning } = findFile(entry, place);
     if (file) files.push(file);
     if (problem) problems.push(problem);
     if (warning) warnings.push(warning);
@@ -146,7 +141,7 @@ interface Place {
   readonly root: string;
 }
 
-interface ReadEntry {
+interface Found {
   readonly file?: FoundFile;
   readonly problem?: Problem;
   readonly warning?: FolderWarning;
@@ -157,7 +152,7 @@ const notUtf8: [message: string, hint: string] = [
   'rename it with letters a-z, digits and underscores',
 ];
 
-function readEntry(entry: Entry, place: Place): ReadEntry {
+function findFile(entry: Entry, place: Place): Found {
   const name = readFileName(entry.name);
   // What has the name of a migration holds nothing that would have to be made visible.
   const path = place.prefix + (name.kind === 'migration' ? entry.name : visible(entry.name));
@@ -175,23 +170,27 @@ function readEntry(entry: Entry, place: Place): ReadEntry {
   if (name.kind === 'problem') return entry.isEscaped ? refused(...notUtf8) : refused(name.message, name.hint);
   const absolute = place.within + entry.name;
   const { version, direction } = name;
-  const found = (bytes: FoundFile['bytes']) => ({
+  const found = (read: FoundFile['read']) => ({
     fileName: entry.name,
     path,
     version,
     number: BigInt(version),
     name: name.name,
     direction,
-    bytes,
+    read,
   });
   const obstacle = entry.isEscaped ? notUtf8 : obstacleToReading(entry, absolute, place);
   if (obstacle) return { file: found(null), ...refused(...obstacle) };
+  return { file: found(() => contentOf(absolute, path)) };
+}
+
+function contentOf(absolute: string, path: string): Content {
   try {
-    return { file: found(readSmallFile(absolute, largestInMemory) ?? { absolute }) };
+    return readSmallFile(absolute, largestInMemory) ?? { absolute };
   } catch (error) {
     const code = errorCode(error);
     const hint = readFailures[code] ?? 'check the file and run the command again';
-    return { file: found(null), ...refused(`the file cannot be read (${code})`, hint) };
+    return { problem: { message: `the file cannot be read (${code})`, hint, location: { file: path } } };
   }
 }
 

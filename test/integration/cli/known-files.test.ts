@@ -37,24 +37,32 @@ test('status and up have no problem and no warning to tell of files that are wha
   expect([undone.exitCode, undone.stderr.includes(cannotRun)]).toEqual([2, true]);
 });
 
-test.for(['0002_vacuum.up.sql', '0002_vacuum.down.sql'])(
-  'status and up refuse %s again once it is changed, and only that one',
-  async (name, { database }) => {
-    const project = await strictSince(database);
-    await project.write({ [name]: `${refusedNow}-- changed\n` });
-    const before = await stateOf(database);
+test('status and up refuse an up again once it is changed, and only that one', async ({ database }) => {
+  const project = await strictSince(database);
+  await project.write({ '0002_vacuum.up.sql': `${refusedNow}-- changed\n` });
+  const before = await stateOf(database);
 
-    for (const command of ['status', 'up']) {
-      const run = (await project.cli([command, '--json'])).json();
-      expect([run.exitCode, run.error?.code, run.error?.problems?.map(({ file }) => file)]).toEqual([
-        2,
-        'folder-invalid',
-        [`migrations/${name}`],
-      ]);
-    }
-    expect(await stateOf(database)).toEqual(before);
-  },
-);
+  for (const command of ['status', 'up']) {
+    const run = (await project.cli([command, '--json'])).json();
+    expect([run.exitCode, run.error?.code, run.error?.problems?.map(({ file }) => file)]).toEqual([
+      2,
+      'folder-invalid',
+      ['migrations/0002_vacuum.up.sql'],
+    ]);
+  }
+  expect(await stateOf(database)).toEqual(before);
+});
+
+test('a changed down of what is applied is looked at by the commands that may run it', async ({ database }) => {
+  const project = await strictSince(database);
+  await project.write({ '0002_vacuum.down.sql': `${refusedNow}-- changed\n` });
+
+  await project.done(['status', '--exit-code']);
+  await project.done(['up']);
+  const undone = await project.cli(['down', '--i-know', '--yes', '--json']);
+
+  expect(undone.json()).toMatchObject({ exitCode: 2, error: { code: 'folder-invalid' } });
+});
 
 test('a pending file with a problem is refused beside known ones, and nothing runs', async ({ database }) => {
   const project = await strictSince(database);
