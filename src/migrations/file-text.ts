@@ -1,6 +1,7 @@
 import { Buffer, constants } from 'node:buffer';
 import { PulseError } from '../errors.ts';
 import { type FileIdentity, readPart } from '../regular-file.ts';
+import { FileChecksum } from './file-checksum.ts';
 
 const nothing = Buffer.alloc(0);
 
@@ -39,6 +40,7 @@ interface Reading {
  */
 export class FileText {
   readonly length: number;
+  readonly checksum: FileChecksum;
   readonly #path: string;
   readonly #shown: string;
   readonly #identity: FileIdentity;
@@ -54,6 +56,7 @@ export class FileText {
     this.#skipped = skipped;
     this.#blockBytes = blockBytes;
     this.length = Number(identity.size) - skipped;
+    this.checksum = new FileChecksum(this, blockBytes);
   }
 
   /** The byte at `offset`, NaN outside of the text. */

@@ -86,8 +86,8 @@ function folderOf(
   const recorded = new Map(applied.map((row) => [row.number, row]));
   const migrations = pairs.flatMap(({ version, number, up, down }): Migration[] => {
     const row = recorded.get(number);
-    const isKnown = checksumOf(up) === (row?.upChecksum ?? null);
-    const isDownKnown = isKnown || (down !== null && checksumOf(down) === (row?.downChecksum ?? null));
+    const isKnown = isRecorded(up, row?.upChecksum);
+    const isDownKnown = isKnown || (down !== null && isRecorded(down, row?.downChecksum));
     const file = isKnown ? knownFile(up) : takeApart(up, findings);
     const undo = down && (isDownKnown ? knownFile(down) : takeApart(down, findings));
     return file ? [{ version, number, name: up.found.name, up: file, down: undo }] : [];
@@ -100,9 +100,10 @@ function folderOf(
   };
 }
 
-function checksumOf({ open }: ReadFile): string | undefined {
+function isRecorded({ open }: ReadFile, checksum: string | null | undefined): boolean {
+  if (checksum === null || checksum === undefined) return false;
   const hashed = open?.();
-  return hashed instanceof HashedFile ? hashed.checksum : undefined;
+  return hashed instanceof HashedFile && hashed.checksum === checksum;
 }
 
 function knownFile({ found, open }: ReadFile): MigrationFile | null {

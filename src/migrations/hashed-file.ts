@@ -11,31 +11,40 @@ interface GoneFile extends Pick<ParsedFile, 'problems' | 'warnings'> {
   readonly file: null;
 }
 
+interface HashedBytes {
+  readonly bytes: Uint8Array;
+  readonly checksum: string;
+}
+
 /** A file that was read and hashed; it is taken apart when somebody asks, and only once. */
 export class HashedFile {
-  readonly checksum: string;
-  readonly #content: Uint8Array | LargeFile;
+  readonly #content: HashedBytes | LargeFile;
   readonly #source: FileSource;
   #parsed: ParsedFile | GoneFile | null = null;
 
-  constructor(checksum: string, content: Uint8Array | LargeFile, source: FileSource) {
-    this.checksum = checksum;
+  constructor(content: HashedBytes | LargeFile, source: FileSource) {
     this.#content = content;
     this.#source = source;
+  }
+
+  /** Throws `FileChanged` for a large file, which is hashed only now. */
+  get checksum(): string {
+    return 'text' in this.#content ? this.#content.text.checksum.value() : this.#content.checksum;
   }
 
   parsed(): ParsedFile | GoneFile {
     this.#parsed ??=
       'text' in this.#content
         ? parseLarge(this.#content, this.#source)
-        : parseMigrationText(textOf(this.#content), this.#source, this.checksum);
+        : parseMigrationText(textOf(this.#content.bytes), this.#source, this.#content.checksum);
     return this.#parsed;
   }
 }
 
 function parseLarge(file: LargeFile, source: FileSource): ParsedFile | GoneFile {
   try {
-    return parseHashedText(file, source);
+    const { text, mixesLineEnds } = file;
+    return parseHashedText({ text, checksum: () => text.checksum.value(), mixesLineEnds }, source);
   } catch (error) {
     return { file: null, problems: [changedProblem(error, source)], warnings: [] };
   } finally {
@@ -50,7 +59,7 @@ export type Hashed = HashedFile | { readonly problem: Problem };
 export function hashBytes(bytes: Uint8Array, source: FileSource): Hashed {
   const problem = decodeProblem(bytes);
   return problem === null
-    ? new HashedFile(checksumOfBytes(bytes), bytes, source)
+    ? new HashedFile({ bytes, checksum: checksumOfBytes(bytes) }, source)
     : { problem: problemIn(source, problem) };
 }
 
@@ -58,9 +67,7 @@ export function hashBytes(bytes: Uint8Array, source: FileSource): Hashed {
 export function hashLargeFile(path: string, source: FileSource, blockBytes?: number): Hashed {
   try {
     const file = readLargeFile(path, source.path, blockBytes);
-    return 'problem' in file
-      ? { problem: problemIn(source, file.problem) }
-      : new HashedFile(file.checksum, file, source);
+    return 'problem' in file ? { problem: problemIn(source, file.problem) } : new HashedFile(file, source);
   } catch (error) {
     return { problem: changedProblem(error, source) };
   }

@@ -1,15 +1,13 @@
 import { type FileIdentity, identityOf } from '../regular-file.ts';
-import { RunningChecksum } from './checksum.ts';
 import { type DecodeProblem, lineOf, RunningDecode } from './decode.ts';
 import { FileChanged, FileText } from './file-text.ts';
 
 /** Files of more bytes than this stay on the disk and are sent in pieces; the ledger keeps their checksums alone. */
 export const largestInMemory = 1_000_000;
 
-/** A file that was read once from its beginning to its end, and not kept. */
+/** A file that was looked at once from its beginning to its end, and not kept. */
 export interface LargeFile {
   readonly text: FileText;
-  readonly checksum: string;
   /** Lines end in CRLF here and in LF there. */
   readonly mixesLineEnds: boolean;
 }
@@ -24,19 +22,17 @@ export function readLargeFile(
   blockBytes = 262_144,
 ): LargeFile | { readonly problem: DecodeProblem } {
   const text = textOf(path, shown, blockBytes);
-  const checksum = new RunningChecksum();
   const decode = new RunningDecode();
   const ends = new LineEnds();
   for (let at = 0; at < text.length; at += blockBytes) {
     const part = text.bytes(at, Math.min(text.length, at + blockBytes));
     const problem = decode.add(part);
     if (problem !== null) return { problem: behind(text, at, blockBytes, problem) };
-    checksum.add(part);
     ends.add(part);
   }
   const problem = decode.end();
   if (problem !== null) return { problem: behind(text, text.length, blockBytes, problem) };
-  return { text, checksum: checksum.digest(), mixesLineEnds: ends.mixed };
+  return { text, mixesLineEnds: ends.mixed };
 }
 
 /** The same problem, its line counted from the beginning of the file: only now is that worth another look at it. */

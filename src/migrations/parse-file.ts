@@ -60,13 +60,14 @@ export function parseRecordedFile(path: string, text: string): MigrationFile {
 /** Takes apart the text of one file. */
 export function parseMigrationText(text: string, source: FileSource, checksum = checksumOf(text)): ParsedFile {
   const mixesLineEnds = /\r\n/.test(text) && /(?<!\r)\n/.test(text);
-  return parseHashedText({ text, checksum, mixesLineEnds }, source);
+  return parseHashedText({ text, checksum: () => checksum, mixesLineEnds }, source);
 }
 
 /** The text of a file, with what is known of all of it. */
 interface WholeText {
   readonly text: SourceText;
-  readonly checksum: string;
+  /** Of a large file it is counted when it is asked for first. */
+  readonly checksum: () => string;
   readonly mixesLineEnds: boolean;
 }
 
@@ -87,7 +88,9 @@ export function parseHashedText({ text, checksum, mixesLineEnds }: WholeText, so
     file: {
       path: source.path,
       text,
-      checksum,
+      get checksum() {
+        return checksum();
+      },
       directives,
       statements,
       mode: transaction.mode,

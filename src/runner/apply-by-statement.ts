@@ -33,12 +33,14 @@ import { type Done, entryOf, type Run, type RunnerDeps, type Step, type StepRun 
 export async function applyByStatement(
   deps: RunnerDeps,
   run: StepRun,
-  step: Step,
+  asked: Step,
   unfinished: UnfinishedMigration | null,
   tryForLock: TryForLock,
 ): Promise<Done> {
   const { session } = deps;
   const { schema } = run;
+  // With its checksums counted: a run that stops part of the way is recorded, also where a large file is changed by then.
+  const step = { ...asked };
   const statements = step.file.statements;
   refuseEdited(step, unfinished);
   const entry = unfinished?.entry ?? run.entry;

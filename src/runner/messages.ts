@@ -37,7 +37,7 @@ const endOfData = '\\.';
 const pieceBytes = 65_536;
 
 /** Data travel in parts of so many bytes. */
-const dataBytes = 65_536;
+const dataBytes = 262_144;
 
 /** Over an INVALID index of that name the server does nothing and reports success (measured). */
 function mayBeSkipped(statement: Statement): boolean {
@@ -88,8 +88,16 @@ function blanked({ text, leftOut }: MigrationFile, from: number, to: number): st
 
 /** The rows of a COPY as they are sent. */
 export function* rowsOf(text: SourceText, { start, end }: TextRange): Generator<string | Buffer, void> {
-  if (typeof text === 'string') yield text.slice(start, end);
-  else for (let at = start; at < end; at += dataBytes) yield text.bytes(at, Math.min(end, at + dataBytes));
+  if (typeof text === 'string') {
+    yield text.slice(start, end);
+    return;
+  }
+  text.checksum.advance(start);
+  for (let at = start; at < end; at += dataBytes) {
+    const part = text.bytes(at, Math.min(end, at + dataBytes));
+    yield part;
+    text.checksum.take(at, part);
+  }
 }
 
 /** A message with a statement of our own in front. */

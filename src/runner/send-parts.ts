@@ -37,6 +37,7 @@ export async function sendParts(
   let characters = 0;
   const progress = (bytes: number) => {
     if (typeof file.text === 'string') return;
+    file.text.checksum.advance(bytes);
     emit({ type: 'migration-progress', version: step.version, bytes, totalBytes: file.text.length });
   };
   const within = `SELECT ${onlyWithin(xid).text}`;

@@ -103,8 +103,13 @@ export function upStep(migration: Migration, details: Readonly<Record<string, un
     name: migration.name,
     direction: 'up',
     file: migration.up,
-    upChecksum: migration.up.checksum,
-    downChecksum: migration.down?.checksum ?? null,
+    // Of a large file it is counted while that is sent.
+    get upChecksum() {
+      return migration.up.checksum;
+    },
+    get downChecksum() {
+      return migration.down?.checksum ?? null;
+    },
     upSql: kept(migration.up),
     downSql: migration.down === null ? null : kept(migration.down),
     details,
