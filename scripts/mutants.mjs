@@ -49,8 +49,8 @@ export const mutants = [
   {
     without: "the guard's promise of a ledger row",
     file: 'src/ledger/append.ts',
-    from: '${promised ? entry : null}',
-    to: '${promised ? null : null}',
+    from: 'promise: promised ? entry : null',
+    to: 'promise: null',
     noticedBy: runner('unseen-end'),
   },
   {
@@ -62,8 +62,15 @@ export const mutants = [
   },
   {
     without: 'the look whether a file has touched the record',
+    file: 'src/ledger/prepared.ts',
+    from: '${touched(schema)} AS touched',
+    to: 'FALSE AS touched',
+    noticedBy: runner('own-tables'),
+  },
+  {
+    without: 'the same look where a file is not sent whole',
     file: 'src/runner/send-whole.ts',
-    from: '${touched(schema).text} AS touched',
+    from: '${touched(schema)} AS touched',
     to: 'FALSE AS touched',
     noticedBy: runner('own-tables'),
   },
@@ -77,7 +84,7 @@ export const mutants = [
   {
     without: 'the look at the function that keeps the ledger append-only',
     file: 'src/ledger/touched.ts',
-    from: "  OR EXISTS (${changedFunction(relation('ledger'))})\n",
+    from: '  OR EXISTS (${changedFunction(ledger)})\n',
     to: '',
     noticedBy: runner('own-tables'),
   },
@@ -97,9 +104,37 @@ export const mutants = [
   },
   {
     without: 'the chain of files sent ahead: one begins although the one before it is not recorded',
-    file: 'src/ledger/append.ts',
-    from: '${after === null ? sql`` : recorded}',
-    to: '${recorded && sql``}',
+    file: 'src/ledger/prepared.ts',
+    from: "${isRecorded(schema, raw('$3'))}",
+    to: "(TRUE OR ${isRecorded(schema, raw('$3'))})",
+    noticedBy: runner('sent-ahead'),
+  },
+  {
+    without: 'the promise of a file that is sent whole',
+    file: 'src/ledger/prepared.ts',
+    from: "promise: raw('$1')",
+    to: "promise: raw('NULL')",
+    noticedBy: runner('sent-ahead', 'unseen-end'),
+  },
+  {
+    without: 'the look for prepared statements of the file in front',
+    file: 'src/ledger/prepared.ts',
+    from: ' AND NOT EXISTS (${othersPrepared})`;',
+    to: '`;',
+    noticedBy: runner('one-transaction'),
+  },
+  {
+    without: 'a new beginning of the session behind a file that has left prepared statements',
+    file: 'src/runner/apply-in-transaction.ts',
+    from: '  if ((await answers.left).prepared === true) await onPrepared();\n',
+    to: '  if ((await answers.left).prepared === null) await onPrepared();\n',
+    noticedBy: runner('sent-ahead'),
+  },
+  {
+    without: 'another try of a file that takes our prepared statements away',
+    file: 'src/runner/apply-in-transaction.ts',
+    from: '    if (!calledIn && !takesStatementsAway(error)) throw error;\n',
+    to: '    if (!calledIn && (!takesStatementsAway(error) || calledIn !== true)) throw error;\n',
     noticedBy: runner('sent-ahead'),
   },
   {
@@ -119,8 +154,8 @@ export const mutants = [
   {
     without: 'the look for the guard in front of a file that is sent whole',
     file: 'src/runner/send-whole.ts',
-    from: 'behindOwn(only, insideGuard(run.schema, run.entry).text)',
-    to: "behindOwn(only, insideGuard(run.schema, run.entry).text && 'SELECT 1')",
+    from: 'behindOwn(only, insidePrepared(run.entry).text)',
+    to: "behindOwn(only, insidePrepared(run.entry).text && 'SELECT 1')",
     noticedBy: runner('sent-ahead'),
   },
   {
@@ -168,8 +203,8 @@ export const mutants = [
   {
     without: 'the end of what was sent ahead, after a failure',
     file: 'src/runner/ahead.ts',
-    from: '    drop: forget,\n',
-    to: '    drop: () => forget,\n',
+    from: '      forget();\n      return isAny;\n',
+    to: '      return isAny;\n',
     noticedBy: runner('sent-ahead'),
   },
   {
@@ -181,9 +216,9 @@ export const mutants = [
   },
   {
     without: 'the reset of the session before a file that is sent whole',
-    file: 'src/runner/send-whole.ts',
-    from: "heard(session.run('DISCARD ALL'))",
-    to: 'heard(Promise.resolve())',
+    file: 'src/runner/session-state.ts',
+    from: 'session.run(`${discards};\\n${lastingSettings}`)',
+    to: 'session.run(lastingSettings)',
     noticedBy: runner('one-transaction'),
   },
   {

@@ -62,21 +62,21 @@ export const guardConstraint = 'guard_promises_a_ledger_row';
  * Promises a ledger row within this transaction, and fails unless the run still holds the lease: the deferred foreign
  * key makes a COMMIT before that row impossible, the NOT NULL column makes a stale token fail, and the row lock keeps
  * the lease from being taken over while the transaction is open. One statement, so that it also works when sent ahead.
- * `promised: false` is for files with SET CONSTRAINTS ALL IMMEDIATE, which would call the promise in at once. `after`
- * is the entry that must be recorded before, where this was sent without waiting for it: whatever became of that one,
- * nothing behind a failure begins. Nor does it in a session that an earlier file has used and DISCARD ALL, cancelled
- * perhaps, has not made fresh since (`markUse`).
+ * `promised: false` is for files with SET CONSTRAINTS ALL IMMEDIATE, which would call the promise in at once.
  */
 export function openGuard(
   schema: string,
   { entry, token }: { readonly entry: string; readonly token: string },
-  { promised, after }: { readonly promised: boolean; readonly after: string | null },
+  promised: boolean,
 ): Sql {
-  const beforeIt = after === null ? sql`` : sql`AND ${isRecorded(schema, after)}`;
-  return insertGuard(schema, { entry, promise: promised ? entry : null, token }, beforeIt);
+  return insertGuard(schema, { entry, promise: promised ? entry : null, token }, sql``);
 }
 
-/** `openGuard` with values or parameters, and what else has to hold before it. */
+/**
+ * `openGuard` with values or parameters, and what else has to hold before it: what is sent ahead begins behind no
+ * failure, whatever became of the file in front. Nor does it in a session that an earlier file has used and that was
+ * not made fresh since, where a cancel has hit what does that (`markUse`).
+ */
 export function insertGuard(
   schema: string,
   { entry, promise, token }: Readonly<Record<'entry' | 'promise' | 'token', SqlValue>>,
@@ -94,7 +94,7 @@ export function isRecorded(schema: string, entry: SqlValue): Sql {
 
 const used = 'pulse_migrate.used';
 
-/** Lasts until DISCARD ALL, if the transaction commits. Not for a session that belongs to a pool. */
+/** Lasts until RESET ALL, if the transaction commits. Not for a session that belongs to a pool. */
 export const markUse = sql`pg_catalog.set_config(${used}, 'yes', false)`;
 
 /**

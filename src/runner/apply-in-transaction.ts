@@ -145,7 +145,7 @@ async function partByPart(
 ): Promise<number> {
   const { session } = deps;
   await freshSession(session);
-  const guard = openGuard(run.schema, run, { promised, after: null });
+  const guard = openGuard(run.schema, run, promised);
   const begun = onlyRow(await session.rows<Begun>(raw(opening(session, step, attempt.lockTimeoutMs, guard))));
   place.began = begun.began;
   if (session.pooled) attempt.onBackend(begun.pid);
