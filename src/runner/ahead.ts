@@ -1,6 +1,7 @@
 import type { LedgerState } from '../ledger/ledger.ts';
+import type { LockPatience } from '../postgres/lock-schedule.ts';
 import type { Session } from '../postgres/session.ts';
-import { firstLockTimeout, type LockPatience } from './lock-schedule.ts';
+import { firstLockTimeout } from './first-lock-timeout.ts';
 import { type Answers, canBeSentWhole, sendWhole } from './send-whole.ts';
 import type { Done, Run, RunnerDeps, Step } from './step.ts';
 

@@ -1,8 +1,8 @@
+import type { Blocker } from '../postgres/blockers.ts';
 import { ownRows } from '../postgres/errors.ts';
 import { quoteIdentifier } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
 import { type Sql, sql } from '../postgres/sql.ts';
-import type { Blocker } from './blockers.ts';
 import type { BareStatement, NameParts, PlainObject } from './in-doubt-statement.ts';
 
 /** An index by the name a person reads and by one that can be typed anywhere. */

@@ -1,6 +1,6 @@
 import type { PulseError } from '../errors.ts';
+import { describeBlocker } from '../postgres/blockers.ts';
 import type { Session } from '../postgres/session.ts';
-import { describeBlocker } from './blockers.ts';
 import { type IndexName, type IndexState, indexBuilders, indexState, suspectIndexes } from './in-doubt-catalog.ts';
 import {
   done,

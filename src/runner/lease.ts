@@ -3,10 +3,10 @@ import type { Emit } from '../events.ts';
 import { explainLedgerStatement } from '../ledger/explain.ts';
 import { holderIsGone, leaseMs, renewal, untilExpiry } from '../ledger/lease-life.ts';
 import type { Actor } from '../ledger/ledger.ts';
+import { besideMs } from '../postgres/beside.ts';
 import { StatementError } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
-import { besideMs } from './beside.ts';
 import { describeHolder } from './lease-holder.ts';
 
 /** The right to run: one run at a time, whoever starts it. */

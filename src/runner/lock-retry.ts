@@ -1,7 +1,8 @@
 import { PulseError } from '../errors.ts';
-import { type Blocker, type BlockerWatch, describeBlocker } from './blockers.ts';
+import { type Blocker, type BlockerWatch, describeBlocker } from '../postgres/blockers.ts';
+import { type LockPatience, lockTimeout, pauseAfter, shortestTimeoutMs } from '../postgres/lock-schedule.ts';
 import { lockCodes } from './failure.ts';
-import { firstLockTimeout, type LockPatience, lockTimeout, pauseAfter, shortestTimeoutMs } from './lock-schedule.ts';
+import { firstLockTimeout } from './first-lock-timeout.ts';
 import { setsLockTimeout } from './run-in-own-transaction.ts';
 import type { Attempt, RunnerDeps, Step } from './step.ts';
 

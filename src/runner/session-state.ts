@@ -90,7 +90,7 @@ function preparedSettings({ serverVersion }: Session): OwnSettings {
  * are needed as well. A client whose cable is cut is noticed by the server itself within half a minute, while it waits
  * for COPY data too; without the keepalives, which mean nothing on a Unix socket, it takes hours.
  */
-export const lastingSettings = `${noIdleSessionLimit}; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+const lastingSettings = `${noIdleSessionLimit}; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
 SET tcp_user_timeout = 15000`;
 
 /**

@@ -33,12 +33,13 @@ const hands: readonly (readonly [what: string, up: string])[] = [
   ['sets the sequence of the journal', "PERFORM setval('pulse_migrate.journal_id_seq', 1000);"],
 ];
 
-for (const [mode, directive] of [
-  ['in one transaction', ''],
-  ['without one', '-- pulse: no-transaction\n'],
+for (const [mode, directive, behind] of [
+  ['in one transaction', '', ''],
+  ['in one transaction with COPY data', '', '\nCREATE TABLE c (id int);\nCOPY c FROM stdin;\n1\n\\.\n'],
+  ['without one', '-- pulse: no-transaction\n', ''],
 ] as const) {
-  // Without a transaction there is no guard; the rest is one mechanism.
-  const tried = directive === '' ? hands : hands.filter(([what]) => /their schema|lease/.test(what));
+  // Sent part by part it is asked in another way; without a transaction there is no guard. The rest is one mechanism.
+  const tried = directive + behind === '' ? hands : hands.filter(([what]) => /their schema|lease|index/.test(what));
   test.for(tried)(
     `a file that, ${mode}, works on our own tables and %s is refused by that name and leaves nothing`,
     async ([, up], { database }) => {
@@ -47,7 +48,9 @@ for (const [mode, directive] of [
       // As a function would do it: no name in the text of the file tells.
       await database.admin(`CREATE PROCEDURE hand() LANGUAGE plpgsql AS $hand$ BEGIN ${up} END $hand$`);
       const before = await recordOf(database);
-      await project.write(pairs({ '0002_hand': [`${directive}CALL hand();`, 'SELECT 1;'], '0003_b': table('b') }));
+      await project.write(
+        pairs({ '0002_hand': [`${directive}CALL hand();${behind}`, 'SELECT 1;'], '0003_b': table('b') }),
+      );
 
       const document = (await project.cli(['up', '--json', '--backup-done'])).json();
 

@@ -261,18 +261,21 @@ const statements = [
   ['takes all prepared statements away in a function', "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$;"],
 ] as const;
 
-test.for(statements)('a file that %s is applied once, and so are those sent behind it', async ([, more], { database }) => {
-  const project = await openProject(
-    {
-      ...files(),
-      '0010_t10.up.sql': `CREATE TABLE t10 (id int);\n${more}\n`,
-      // Fails where it is there already.
-      '0011_t11.up.sql': 'CREATE TABLE t11 (id int);\nPREPARE left_over AS SELECT 1;\n',
-    },
-    database,
-  );
+test.for(statements)(
+  'a file that %s is applied once, and so are those sent behind it',
+  async ([, more], { database }) => {
+    const project = await openProject(
+      {
+        ...files(),
+        '0010_t10.up.sql': `CREATE TABLE t10 (id int);\n${more}\n`,
+        // Fails where it is there already.
+        '0011_t11.up.sql': 'CREATE TABLE t11 (id int);\nPREPARE left_over AS SELECT 1;\n',
+      },
+      database,
+    );
 
-  await project.done(['up', '--yes']);
+    await project.done(['up', '--yes']);
 
-  expect(await stateOf(database)).toEqual({ recorded: numbers, there: numbers });
-});
+    expect(await stateOf(database)).toEqual({ recorded: numbers, there: numbers });
+  },
+);

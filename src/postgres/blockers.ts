@@ -1,7 +1,6 @@
-import type { Session } from '../postgres/session.ts';
-import { sql } from '../postgres/sql.ts';
 import { besideMs } from './beside.ts';
-import type { RunnerDeps } from './step.ts';
+import type { Session } from './session.ts';
+import { sql } from './sql.ts';
 
 /** A session that stands in the way, as far as the role may see it. */
 export interface Blocker {
@@ -26,6 +25,14 @@ export interface BlockerWatch {
   close(): void;
 }
 
+/** What a watch needs from outside. */
+export interface WatchDeps {
+  /** Opens another session to the same database, within so many milliseconds if the configured time is longer. */
+  readonly connect: (withinMs?: number) => Promise<Session>;
+  /** Calls `beat` again and again until the function it gives is called. */
+  readonly every: (milliseconds: number, beat: () => void) => () => void;
+}
+
 const lookEveryMs = 20;
 
 /**
@@ -38,7 +45,7 @@ const laterOneIn = 25;
 const rememberedBeats = 50;
 
 /** A second session is opened at the first `watch`; where that fails, nobody is ever seen. */
-export function blockerWatch(deps: Pick<RunnerDeps, 'connect' | 'every'>): BlockerWatch {
+export function blockerWatch(deps: WatchDeps): BlockerWatch {
   let eyes: Promise<Session | null> | null = null;
   let stop = () => {};
   let last: readonly Blocker[] = [];

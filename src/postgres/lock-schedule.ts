@@ -1,5 +1,3 @@
-import type { Directives } from '../migrations/migration.ts';
-
 /**
  * How long to wait for a lock, and how long not to ask for it. Measured with an 8 s reader in front and 16 others
  * behind: without a limit they waited 7.5 s, with 50 ms tries at most 118 ms; but under steady 50 ms readers a wait of
@@ -21,11 +19,6 @@ const rising = [shortestTimeoutMs, 100, 300];
 /** lock_timeout of a try, counted from 1, milliseconds. */
 export function lockTimeout(attempt: number, { timeoutMs }: LockPatience): number {
   return Math.max(1, Math.min(rising[attempt - 1] ?? timeoutMs, timeoutMs));
-}
-
-/** lock_timeout of the first try of a file, milliseconds. One that names its own time means it, from the first try on. */
-export function firstLockTimeout({ lockTimeoutMs }: Pick<Directives, 'lockTimeoutMs'>, patience: LockPatience): number {
-  return lockTimeoutMs ?? (patience.retries === 0 ? patience.timeoutMs : lockTimeout(1, patience));
 }
 
 const shortestPauseMs = 100;
