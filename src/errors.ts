@@ -131,6 +131,11 @@ export const catalogue = {
     meaning: 'a check of the pre-migration checklist failed; nothing was changed',
     nextStep: 'pulse-migrate doctor; a finding is accepted by name with --skip-check ID',
   },
+  'rows-in-default': {
+    exitCode: 1,
+    meaning: 'rows in a DEFAULT partition are in the way of a partition that is missing',
+    nextStep: 'move them out of the DEFAULT partition, then run: pulse-migrate partition create-next',
+  },
   pending: {
     exitCode: 1,
     meaning: 'migrations are pending, or disagree with the ledger',

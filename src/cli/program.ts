@@ -11,6 +11,7 @@ import { registerEmbedded } from './commands/embedded.ts';
 import { registerGoTo, registerRedo } from './commands/go-to.ts';
 import { registerHistory } from './commands/history.ts';
 import { registerNew } from './commands/new.ts';
+import { registerPartition } from './commands/partition.ts';
 import { registerRepair } from './commands/repair.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerUp } from './commands/up.ts';
@@ -30,6 +31,7 @@ const registrations = {
   baseline: registerBaseline,
   repair: registerRepair,
   doctor: registerDoctor,
+  partition: registerPartition,
   embedded: registerEmbedded,
   completion: registerCompletion,
 };

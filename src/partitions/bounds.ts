@@ -68,7 +68,7 @@ export function overlaps(a: Range, b: Range): boolean {
 }
 
 /** Below, by their beginnings; open ones first. */
-function byBeginning(a: Range, b: Range): number {
+export function byBeginning(a: Range, b: Range): number {
   if (a.from === b.from) return 0;
   if (a.from === null) return -1;
   if (b.from === null) return 1;
