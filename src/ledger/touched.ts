@@ -42,7 +42,8 @@ function sequencesOf(tables: Sql): Sql {
     WHERE d.classid = ${relations} AND d.refclassid = ${relations} AND d.refobjid = ANY (${tables}) AND d.deptype = 'i'`;
 }
 
-const relations = sql`'pg_catalog.pg_class'::pg_catalog.regclass`;
+// An operator by name goes to the one whose types fit exactly, and oid = regclass could be a user's own.
+const relations = sql`'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid`;
 
 /**
  * The function behind the append-only rule, written by the present transaction (or a part of it, whose number is later)

@@ -53,7 +53,7 @@ export async function readPartitionedTables(
   const rows = await session.rows<CatalogRow>(sql`${utcSettings};
 SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid, n.nspname AS schema, c.relname AS name, p.partstrat AS strategy,
   p.partnatts AS columns, a.attname AS column_name,
-  CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace THEN t.typname END AS column_type,
+  CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid THEN t.typname END AS column_type,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('schema', ln.nspname, 'name', l.relname, 'kind', l.relkind,
       'bound', pg_catalog.pg_get_expr(l.relpartbound, l.oid),
       'bytes', CASE WHEN l.oid = p.partdefid THEN pg_catalog.pg_relation_size(l.oid) ELSE 0 END))
@@ -135,7 +135,7 @@ export async function oidsOf(session: Session, names: readonly string[]): Promis
 async function oidOf(session: Session, name: string): Promise<number | null> {
   try {
     const [row] = await session.rows<{ oid: number }>(sql`SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid
-FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass(${name}) AND c.relkind = 'p'`);
+FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass(${name})::pg_catalog.oid AND c.relkind = 'p'`);
     return row?.oid ?? null;
   } catch (error) {
     // invalid_name, syntax_error: no name at all.

@@ -31,7 +31,7 @@ export async function statementsApart(
 
 function apartQuery(table: PartitionedTable, model: TableName, made: TableName): Sql {
   const [from, to] = [ident(model.schema, model.name).text, ident(made.schema, made.name).text];
-  const m = sql`pg_catalog.to_regclass(${from})`;
+  const m = sql`pg_catalog.to_regclass(${from})::pg_catalog.oid`;
   return sql`WITH m AS (
   SELECT c.*, a.amname, t.spcname,
     (SELECT pg_catalog.string_agg(o.option, ', ') FROM (

@@ -194,7 +194,7 @@ test.for([
   'a signal between two files, while the session is cleared for one %s a transaction, tells what was applied before',
   async ([, head], { database }) => {
     await database.admin('CREATE TABLE kept (id int)');
-    // With its temporary type goes a column, so that DISCARD ALL waits for whoever reads the table by then.
+    // With its temporary type goes a column, so that DISCARD TEMP waits for whoever reads the table by then.
     const leaves = `CREATE DOMAIN pg_temp.short_lived AS int;
 ALTER TABLE kept ADD COLUMN gone pg_temp.short_lived;
 DO $$ BEGIN
@@ -216,7 +216,7 @@ END $$;
     await reader.run('LOCK TABLE kept IN ACCESS SHARE MODE');
     await until('the session is being cleared', async () => {
       const rows = await database.admin(
-        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query = 'DISCARD ALL' AND wait_event_type = 'Lock'`,
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query ~ '^(CLOSE|DISCARD) ALL' AND wait_event_type = 'Lock'`,
       );
       return rows.length > 0;
     });
