@@ -42,12 +42,14 @@ test('a statement to a server that falls silent fails as a lost connection, afte
   // The third message of the next answer to a query never comes, nor anything after it.
   const { session, asked } = await watched(database, greeting.proxy.passed['to-client'] + 2);
   await session.rows(raw('SELECT 1'));
+  // On a busy machine the one before may have been asked about as well.
+  const before = asked();
 
   const failure: unknown = await session.run('SELECT 2').catch((error: unknown) => error);
 
   expect(failure).toMatchObject({ code: 'connection-lost', message: 'the server does not answer any more' });
   expect(fellSilent(failure)).toBe(true);
-  expect(asked()).toBe(2);
+  expect(asked() - before).toBe(2);
 });
 
 test('a statement that says nothing for long is waited for, as long as the server answers beside it', async ({
