@@ -40,6 +40,8 @@ export interface CreateNextInput {
   readonly now: Date;
   readonly dryRun: boolean;
   readonly patience: LockPatience;
+  /** A larger DEFAULT partition is not looked through under its lock, bytes. */
+  readonly largestDefault: number;
 }
 
 /** One partition, with its bounds in ISO 8601, UTC. */
@@ -48,11 +50,16 @@ export interface MadePartition extends TableName {
   readonly to: string;
 }
 
-/** Rows for a partition that is missing, which the DEFAULT partition holds: it cannot be made before they are moved. */
+/**
+ * A partition that cannot be made: the DEFAULT partition holds so many rows for it, or, where it is none, is too large to
+ * be looked through under its lock.
+ */
 export interface WaitingRows {
   readonly from: string;
   readonly to: string;
   readonly rows: number;
+  /** The size of the DEFAULT partition. */
+  readonly bytes: number;
   readonly partition: TableName;
 }
 
@@ -73,9 +80,6 @@ export interface CreateNextResult {
 
 /** How far ahead partitions are made unless somebody says so, in periods. */
 const usualLead: Readonly<Record<Period, number>> = { day: 14, week: 6, month: 3, quarter: 2, year: 1 };
-
-/** A larger DEFAULT partition is not looked through under its lock, bytes. Measured: 2 million rows, 0.45 s. */
-const largestDefault = 64 * 1024 * 1024;
 
 /**
  * Makes the partitions that are missing between now and the horizon, each in a transaction of its own that clients wait
@@ -157,7 +161,7 @@ async function extend(
     if (range === undefined) {
       return { ...nameOf(table), period: input.calendar.period, lead: input.lead, created, waiting };
     }
-    const held = await rowsWaiting(deps.session, table, range);
+    const held = await rowsWaiting(deps.session, table, range, input.largestDefault);
     if (held !== null) {
       waiting.push(held);
       passed.add(range.from);
@@ -200,6 +204,7 @@ async function rowsWaiting(
   session: Session,
   { key, defaultPartition }: PartitionedTable,
   range: ClosedRange,
+  largestDefault: number,
 ): Promise<WaitingRows | null> {
   if (defaultPartition === null || defaultPartition.bytes === 0) return null;
   const column = ident(key.column);
@@ -209,7 +214,8 @@ SELECT pg_catalog.count(*)::pg_catalog.float8 AS rows FROM ONLY ${ident(defaultP
 WHERE ${column} >= ${from} AND ${column} < ${to}`);
   const rows = row?.rows ?? 0;
   if (rows === 0 && defaultPartition.bytes <= largestDefault) return null;
-  return { from: isoOf(range.from), to: isoOf(range.to), rows, partition: nameOf(defaultPartition) };
+  const { bytes } = defaultPartition;
+  return { from: isoOf(range.from), to: isoOf(range.to), rows, bytes, partition: nameOf(defaultPartition) };
 }
 
 async function freeName(

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { PulseError } from '../../errors.ts';
 import { type Period, periods } from '../../partitions/calendar.ts';
-import type { CreateNextResult } from '../../partitions/create-next.ts';
+import type { CreateNextResult, WaitingRows } from '../../partitions/create-next.ts';
 import type { ListedTable, ListResult } from '../../partitions/list.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
@@ -67,7 +67,7 @@ async function createNext(invocation: Invocation, tables: readonly string[]): Pr
     const { createNext: create } = await import('../../partitions/create-next.ts');
     const deps = await runnerDeps(invocation, opened);
     const timeoutMs = Math.min(settings.lock.timeoutMs, longestLockMs);
-    const result = await create(deps, { ...asked, patience: { ...settings.lock, timeoutMs } });
+    const result = await create(deps, { ...asked, largestDefault, patience: { ...settings.lock, timeoutMs } });
     const text = invocation.global.quiet ? '' : asked.dryRun ? script(result) : renderNext(result, invocation.style);
     const held = result.tables.flatMap(({ name, waiting }) => waiting.map((rows) => ({ name, ...rows })));
     const [first] = held;
@@ -77,8 +77,8 @@ async function createNext(invocation: Invocation, tables: readonly string[]): Pr
       text,
       no: {
         code: 'rows-in-default',
-        message: `${first.partition.name} holds ${count(first.rows, 'row')} of ${first.name} for ${first.from} to ${first.to}${held.length > 1 ? `, and rows of ${held.length - 1} more` : ''}`,
-        hint: 'move them out of the DEFAULT partition, then run the command again',
+        message: `${first.name} has no partition for ${first.from} to ${first.to}: ${obstacle(first)}${held.length > 1 ? ` (and ${held.length - 1} more)` : ''}`,
+        hint: 'move these rows out of the DEFAULT partition, then run the command again',
       },
     };
   } finally {
@@ -88,6 +88,16 @@ async function createNext(invocation: Invocation, tables: readonly string[]): Pr
 
 /** Below the deadlock_timeout of a server as it comes, so that it is we who give up and never a client, milliseconds. */
 const longestLockMs = 200;
+
+/** Measured: a DEFAULT partition of 2 million rows, some 600 MB, takes ATTACH 0.45 s under its lock. */
+const largestDefault = 64 * 1024 * 1024;
+
+/** Why a partition cannot be made. */
+function obstacle({ rows, bytes: size, partition }: WaitingRows): string {
+  return rows > 0
+    ? `${partition.name} holds ${count(rows, 'row')} for it`
+    : `${partition.name} holds none for it, but is ${bytes(size)} large, and ATTACH would look through all of it under a lock`;
+}
 
 function periodOf(text: string | undefined): Period | null {
   if (text === undefined) return null;
@@ -116,8 +126,8 @@ function renderNext({ tables, skipped }: CreateNextResult, style: Style): string
   const lines = tables.flatMap(({ name, period, lead, created, waiting }) => [
     ...created.map((made) => `${style.good(style.symbols.done)} ${made.name}  ${day(made.from)} to ${day(made.to)}`),
     ...waiting.map(
-      ({ rows, from, to, partition }) =>
-        `${style.bad(style.symbols.failed)} ${name}: ${count(rows, 'row')} in ${partition.name} for ${day(from)} to ${day(to)}`,
+      (held) =>
+        `${style.bad(style.symbols.failed)} ${name}: ${day(held.from)} to ${day(held.to)} is missing: ${obstacle(held)}`,
     ),
     ...(created.length + waiting.length === 0
       ? [`${style.faint(style.symbols.done)} ${name}: ${count(lead, period)} ahead are there`]

@@ -1,7 +1,9 @@
 import { expect } from 'vitest';
+import { createNext } from '../../../src/partitions/create-next.ts';
 import { type TestDatabase, test } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
 import { openProject } from '../../support/project.ts';
+import { runnerDeps } from '../../support/runner-deps.ts';
 
 const now = '2026-11-22T12:00:00Z';
 
@@ -196,7 +198,7 @@ INSERT INTO commits (id, repo_id, sha, committed_at) SELECT i::text, 1, 'x', '20
 
   expect(run.json()).toMatchObject({
     exitCode: 1,
-    error: { code: 'rows-in-default', message: expect.stringContaining('commits_default holds 17 rows') },
+    error: { code: 'rows-in-default', message: expect.stringContaining('commits_default holds 17 rows for it') },
     result: {
       tables: [
         {
@@ -206,6 +208,23 @@ INSERT INTO commits (id, repo_id, sha, committed_at) SELECT i::text, 1, 'x', '20
       ],
     },
   });
+});
+
+test('a DEFAULT partition that is too large to be looked through under a lock is told as that, and is not touched', async ({
+  database,
+}) => {
+  await database.admin(`${commits}CREATE TABLE commits_default PARTITION OF commits DEFAULT;
+INSERT INTO commits (id, repo_id, sha, committed_at) VALUES ('old', 1, 'x', '1999-12-24')`);
+  await using session = await openSession(database.url);
+  const deps = runnerDeps(session, database.url);
+  const input = { tables: ['commits'], period: null, lead: 1, now: new Date(now), dryRun: false };
+  const patience = { timeoutMs: 200, retries: 3 };
+
+  const refused = await createNext(deps, { ...input, patience, largestDefault: 8191 });
+  const done = await createNext(deps, { ...input, patience, largestDefault: 8192 });
+
+  expect(refused.tables).toMatchObject([{ created: [], waiting: [{ rows: 0, bytes: 8192 }] }]);
+  expect(done.tables).toMatchObject([{ created: [{ name: 'commits_2026_12' }], waiting: [] }]);
 });
 
 test('a partition is known by its bounds: a table that has its name is left alone, and one of another name counts', async ({
