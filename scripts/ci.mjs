@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { runMatrix } from './matrix.mjs';
 import { countTests, run } from './run-tests.mjs';
 
-const engine = ['migrations', 'ledger', 'runner', 'scratch'].map((room) => `test/integration/${room}`);
+const engine = ['migrations', 'ledger', 'runner', 'scratch', 'partitions'].map((room) => `test/integration/${room}`);
 
 const directory = await mkdtemp(join(tmpdir(), 'pulse-migrate-ci-'));
 const outcome = join(directory, 'outcome.json');
