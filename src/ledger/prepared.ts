@@ -11,6 +11,7 @@ import {
   markUse,
   valuesOf,
 } from './append.ts';
+import { refuseChange } from './layout.ts';
 import { touched } from './touched.ts';
 
 /**
@@ -45,13 +46,14 @@ export interface OwnSettings {
 export function prepareOwn(schema: string, settings: OwnSettings): Sql {
   const placeholders = Object.fromEntries(fields.map((field, at) => [field, raw(`$${at + 1}`)])) as EntryValues;
   const guard = { entry: raw('$1'), promise: raw('$1'), token: raw('$2') };
-  const beforeIt = sql`AND ($3 IS NULL OR ${isRecorded(schema, raw('$3'))}) AND NOT EXISTS (${othersPrepared})`;
+  const beforeIt = sql`AND ($3 IS NULL OR ${isRecorded(schema, raw('$3'))}) AND NOT EXISTS (${othersPrepared})
+    AND ($6 OR NOT EXISTS (${keepingPlans}))`;
   return join(
     [
       prepare(names.settings, [], sql`SELECT ${settingAll(settings.before)}`),
       prepare(
         names.open,
-        ['uuid', 'uuid', 'uuid', 'text', 'text'],
+        ['uuid', 'uuid', 'uuid', 'text', 'text', 'bool'],
         sql`${insertGuard(schema, guard, beforeIt)} RETURNING ${begun}`,
       ),
       prepare(names.inside, ['uuid'], insideGuard(schema, raw('$1'))),
@@ -67,8 +69,17 @@ function prepare(name: string, types: readonly string[], statement: Sql): Sql {
   return sql`PREPARE ${raw(name + parameters)} AS ${statement}`;
 }
 
-/** Whether a file has left statements of its own in the session; to be told before the next one begins. */
+/** Statements that a file has left in the session. */
 const othersPrepared = sql`SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE NOT p.name = ANY (${Object.values(names)})`;
+
+/**
+ * Functions that may keep plans of their statements in the session, with settings and data folded into them: all but
+ * those of the server itself (its OIDs are below 16384), those written in C (the languages 12 and 13 in every server),
+ * which run no SQL or plan it each time, and the ledger's own. By the index on the OID this reads none of the server's.
+ */
+const keepingPlans = sql`SELECT FROM pg_catalog.pg_proc AS f WHERE f.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    AND f.prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[])
+    AND f.prosrc OPERATOR(pg_catalog.<>) ${refuseChange.body}`;
 
 function settingAll(settings: readonly OwnSetting[]): Sql {
   return join(settings.map(({ name, value, local }) => sql`pg_catalog.set_config(${name}, ${value}, ${local})`));
@@ -80,10 +91,9 @@ const begun = sql`pg_catalog.pg_backend_pid() AS pid, pg_catalog.pg_current_xact
   pg_catalog.set_config('lock_timeout', $4, true), pg_catalog.set_config('statement_timeout', $5, true)`;
 
 function look(schema: string, settings: readonly OwnSetting[]): Sql {
-  return sql`SELECT l.xid, l.touched, l.prepared, ${markFit(raw('NOT l.touched'))}, ${markUse},
+  return sql`SELECT l.xid, l.touched, ${markFit(raw('NOT l.touched'))}, ${markUse},
   pg_catalog.set_config('lock_timeout', $1, true), ${settingAll(settings)} FROM (
-  SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid, ${touched(schema)} AS touched,
-         EXISTS (${othersPrepared}) AS prepared OFFSET 0) AS l`;
+  SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid, ${touched(schema)} AS touched OFFSET 0) AS l`;
 }
 
 /** How long the statements of a file wait for a lock, and how long they may run (0: no limit), milliseconds. */
@@ -94,14 +104,15 @@ export interface Limits {
 
 /**
  * `openGuard` with its promise, behind settings of ours and with the limits of the file, as prepared; gives the
- * transaction as it was begun. Fails, too, where a file in front has left a prepared statement.
+ * transaction as it was begun. Fails, too, where the file in front (`after`: its entry) is not recorded or has left a
+ * prepared statement, and where there are functions whose plans were not thrown away.
  */
 export function openPrepared(
   { entry, token }: { readonly entry: string; readonly token: string },
-  after: string | null,
+  { after, plansGone }: { readonly after: string | null; readonly plansGone: boolean },
   { lockTimeoutMs, statementTimeoutMs }: Limits,
 ): Sql {
-  const values = [entry, token, after, String(lockTimeoutMs), String(statementTimeoutMs)];
+  const values = [entry, token, after, String(lockTimeoutMs), String(statementTimeoutMs), plansGone];
   return sql`EXECUTE ${raw(names.settings)};\n${execute(names.open, values)}`;
 }
 

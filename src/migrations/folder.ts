@@ -1,4 +1,5 @@
 import { type Problem, PulseError } from '../errors.ts';
+import { unlessChanged } from './file-text.ts';
 import { type Hashed, HashedFile, hashBytes, hashLargeFile, KnownFile } from './hashed-file.ts';
 import type { Folder, FolderOptions, FolderWarning, Migration, MigrationFile } from './migration.ts';
 import type { FileSource } from './parse-file.ts';
@@ -63,7 +64,8 @@ export async function readFolderFor(options: FolderOptions): Promise<FolderFor> 
   let isUnreadable = false;
   for (const [at, { found, open }] of files.entries()) {
     if (at % filesAtOnce === filesAtOnce - 1) await new Promise((resolve) => setImmediate(resolve));
-    if (found.direction === 'up' && open !== null) isUnreadable ||= 'problem' in open();
+    // Opened although one before it is unreadable: where all is well this is what reads them.
+    if (found.direction === 'up' && open !== null && 'problem' in open()) isUnreadable = true;
   }
   const pairs = pairFiles(files, options, findings);
   const ordered = sortVersions(pairs, options.order);
@@ -86,8 +88,8 @@ function folderOf(
   const recorded = new Map(applied.map((row) => [row.number, row]));
   const migrations = pairs.flatMap(({ version, number, up, down }): Migration[] => {
     const row = recorded.get(number);
-    const isKnown = isRecorded(up, row?.upChecksum);
-    const isDownKnown = isKnown || (down !== null && isRecorded(down, row?.downChecksum));
+    const isKnown = isAsRecorded(up, row?.upChecksum);
+    const isDownKnown = isKnown || (down !== null && isAsRecorded(down, row?.downChecksum));
     const file = isKnown ? knownFile(up) : takeApart(up, findings);
     const undo = down && (isDownKnown ? knownFile(down) : takeApart(down, findings));
     return file ? [{ version, number, name: up.found.name, up: file, down: undo }] : [];
@@ -100,10 +102,11 @@ function folderOf(
   };
 }
 
-function isRecorded({ open }: ReadFile, checksum: string | null | undefined): boolean {
+/** A large file that is being changed is not: what takes it apart then tells so. */
+function isAsRecorded({ open }: ReadFile, checksum: string | null | undefined): boolean {
   if (checksum === null || checksum === undefined) return false;
   const hashed = open?.();
-  return hashed instanceof HashedFile && hashed.checksum === checksum;
+  return hashed instanceof HashedFile && unlessChanged(() => hashed.checksum) === checksum;
 }
 
 function knownFile({ found, open }: ReadFile): MigrationFile | null {

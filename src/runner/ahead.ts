@@ -20,8 +20,8 @@ export interface Ahead {
   isSent(step: Step): boolean;
   /** What a step was sent as; null when it was not. */
   take(step: Step): Answers | null;
-  /** What is on its way does not run any more: something before it has failed. Gives whether anything is. */
-  drop(): boolean;
+  /** What is on its way does not run any more: something before it has failed. */
+  drop(): void;
   /** After a lost connection: steps on their way, which may be done although nobody heard of it. */
   inDoubt(): readonly Step[];
   /** After a lost connection: which of them are done. Those that are not are sent again. */
@@ -83,11 +83,7 @@ export function sendingAhead(
       sent.delete(step);
       return answers;
     },
-    drop: () => {
-      const isAny = sent.size > 0;
-      forget();
-      return isAny;
-    },
+    drop: forget,
     inDoubt: () => [...sent.keys()],
     settle: (ledger, recorded) => {
       for (const step of sent.keys()) {

@@ -7,6 +7,7 @@ import { StatementError } from '../postgres/errors.ts';
 import { raw } from '../postgres/sql.ts';
 import { explainFailure } from './failure.ts';
 import { callsPromiseIn, endedItself, guardFailure, isPromiseCalledIn, touchesGuard } from './guard-failure.ts';
+import { isLeaseLost } from './lease-lost.ts';
 import type { Message } from './messages.ts';
 import { clearPooledSession, rollBack } from './pooled-leftovers.ts';
 import { sendParts } from './send-parts.ts';
@@ -21,15 +22,15 @@ import {
   record,
   sendWhole,
 } from './send-whole.ts';
-import { forgetPrepared, freshSession } from './session-state.ts';
+import { discardPlansToo, freshSession } from './session-state.ts';
 import type { Attempt, Done, RunnerDeps, Step, StepRun } from './step.ts';
 
 /** What was sent before this file's turn came. */
 interface SentAhead {
   /** What the file was sent as already, if it was. */
   readonly answers: Answers | null;
-  /** Told that those behind it do not run, so nobody need listen to their answers; they are sent again. Gives whether there are any. */
-  readonly drop: () => boolean;
+  /** Told that those behind it do not run, so nobody need listen to their answers; they are sent again. */
+  readonly drop: () => void;
 }
 
 /**
@@ -48,20 +49,17 @@ export async function applyInTransaction(
   if (!deps.session.pooled) attempt.onBackend(deps.session.backendPid);
   const answers =
     sentAhead.answers ?? (canBeSentWhole(deps.session, step) ? sendWhole(deps, run, step, attempt, null) : null);
-  const onPrepared = async () => {
-    forgetPrepared(deps.session);
-    // The first of those behind it has failed within its transaction.
-    if (sentAhead.drop()) await rollBack(deps.session, null);
-  };
   try {
-    return await applyOnce(deps, run, step, attempt, { promised, answers, onPrepared });
+    return await applyOnce(deps, run, step, attempt, { promised, answers });
   } catch (error) {
-    // A function may call the promise in, or take our prepared statements away, where the file's own text does not show
-    // it; all of it was rolled back.
+    // All of it was rolled back. A function may call the promise in, or take our prepared statements away, where the
+    // file's own text does not show it; and what reads as a lost lease may be what the file in front has left.
     const calledIn = promised && isPromiseCalledIn(error);
-    if (!calledIn && !takesStatementsAway(error)) throw error;
+    const refused = answers !== null && isLeaseLost(error);
+    if (!calledIn && !refused && !takesStatementsAway(error)) throw error;
     sentAhead.drop();
-    return applyOnce(deps, run, step, attempt, { promised: promised && !calledIn, answers: null, onPrepared });
+    if (refused) discardPlansToo(deps.session);
+    return applyOnce(deps, run, step, attempt, { promised: promised && !calledIn, answers: null });
   }
 }
 
@@ -75,8 +73,6 @@ interface Way {
   readonly promised: boolean;
   /** What it was sent as, if whole. */
   readonly answers: Answers | null;
-  /** Told that it has left prepared statements in the session. */
-  readonly onPrepared: () => Promise<void>;
 }
 
 /** How far a try has come, for what is said when it fails. */
@@ -94,7 +90,7 @@ async function applyOnce(
   run: StepRun,
   step: Step,
   attempt: Attempt,
-  { promised, answers, onPrepared }: Way,
+  { promised, answers }: Way,
 ): Promise<Done> {
   const { session } = deps;
   const place: Place = { sent: null, committing: false, began: null };
@@ -102,7 +98,7 @@ async function applyOnce(
     const durationMs =
       answers === null
         ? await partByPart(deps, run, step, attempt, promised, place)
-        : await hear(answers, run.schema, step, place, onPrepared);
+        : await hear(answers, run.schema, step, place);
     return { version: step.version, name: step.name, durationMs };
   } catch (error) {
     await rollBack(session, place.began);
@@ -111,13 +107,7 @@ async function applyOnce(
 }
 
 /** Hears what became of a file that was sent whole. */
-async function hear(
-  answers: Answers,
-  schema: string,
-  step: Step,
-  place: Place,
-  onPrepared: () => Promise<void>,
-): Promise<number> {
+async function hear(answers: Answers, schema: string, step: Step, place: Place): Promise<number> {
   place.committing = true;
   try {
     const begun = await answers.begun;
@@ -129,9 +119,7 @@ async function hear(
     // Whatever failed before it: what the server has committed is done.
     return answers.committed.catch(() => Promise.reject(failure));
   }
-  const durationMs = await answers.committed;
-  if ((await answers.left).prepared === true) await onPrepared();
-  return durationMs;
+  return answers.committed;
 }
 
 /** Sends a file in parts and looks at what it left, where something has to be looked at, or data to be sent, in between. */

@@ -8,7 +8,7 @@ import { join, raw, type Sql, sql } from '../postgres/sql.ts';
 import { callsPromiseIn, durationIn } from './guard-failure.ts';
 import { behindOwn, messagesOf, type SqlMessage } from './messages.ts';
 import { beginning } from './pooled-leftovers.ts';
-import { fileSettings, freshAndPrepared, ownBeginning, ownStateBefore, takenBackBefore } from './session-state.ts';
+import { fileSettings, freshAndPrepared, ownBeginning, ownStateBefore, untimedBefore } from './session-state.ts';
 import { type Attempt, entryOf, type RunnerDeps, type Step, type StepRun } from './step.ts';
 
 /** The transaction as it was begun. */
@@ -23,8 +23,6 @@ export interface Begun {
 export interface Left {
   readonly xid: string | null;
   readonly touched: boolean;
-  /** The file has left prepared statements in the session, and what was sent behind it does not run. */
-  readonly prepared?: boolean;
 }
 
 /** What the server answers to a file that was sent whole, in the order of the messages. None rejects unheard. */
@@ -66,14 +64,15 @@ export function sendWhole(
   const only = onlyMessage(step);
   if (only === null) throw new TypeError(`${step.file.path} cannot be sent whole`);
   const message = behindOwn(only, insidePrepared(run.entry).text);
-  const fresh = heard(freshAndPrepared(session, run.schema));
+  const { plansGone, done } = freshAndPrepared(session, run.schema);
+  const fresh = heard(done);
   const limits = {
     lockTimeoutMs: attempt.lockTimeoutMs,
     statementTimeoutMs: step.file.directives.statementTimeoutMs ?? 0,
   };
-  const begin = raw(`${boundedBegin(beginStatement(step))};\n${openPrepared(run, after, limits).text}`);
+  const begin = raw(`${boundedBegin(beginStatement(step))};\n${openPrepared(run, { after, plansGone }, limits).text}`);
   const begun = heard(session.rows<Begun>(begin));
-  const look = raw(takenBackBefore(lookPrepared(attempt.lockTimeoutMs)));
+  const look = raw(untimedBefore(session, lookPrepared(attempt.lockTimeoutMs)));
   const row = closePrepared(entryOf(deps, step, run.entry, 'done', attempt.waitedMs));
   return {
     message,

@@ -12,31 +12,60 @@ import { raw, type Sql, type SqlValue, sql } from '../postgres/sql.ts';
  */
 export async function freshSession(session: Session): Promise<void> {
   if (session.pooled) return;
-  forgetPrepared(session);
-  // The second is sent behind the first at once: in between the session has the limits of its role and database.
-  await Promise.all([session.run('DISCARD ALL'), session.run(`${ownSettings('SET')};\n${lastingSettings}`)]);
+  startAnew(session);
+  // The last is sent behind the others at once: in between the session has the limits of its role and database.
+  await Promise.all([...discardAll(session), session.run(`${ownSettings('SET')};\n${lastingSettings}`)]);
 }
 
-/** Sessions that have our statements prepared. */
-const prepared = new WeakSet<Session>();
+function discardAll(session: Session): readonly Promise<void>[] {
+  // By a limit of its own role it may be ended, where there are many temporary tables to drop.
+  return [session.run(untimed), session.run('DISCARD ALL')];
+}
+
+/** What a session is known to keep from one file to the next. */
+interface Kept {
+  /** Our statements are prepared in it. */
+  prepared: boolean;
+  /** There may be plans of functions in it, too. */
+  plans: boolean;
+}
+
+/** By session, since a run goes on in another one after a lost connection. */
+const keptIn = new WeakMap<Session, Kept>();
 
 /** The session is to be made fresh by DISCARD ALL before the next file, and our statements prepared again. */
-export function forgetPrepared(session: Session): void {
-  prepared.delete(session);
+function startAnew(session: Session): void {
+  const kept = keptIn.get(session);
+  if (kept) kept.prepared = false;
+}
+
+/** Plans are to be thrown away as well before each file from now on. */
+export function discardPlansToo(session: Session): void {
+  const kept = keptIn.get(session);
+  if (kept) kept.plans = true;
 }
 
 /**
  * The same for a session of our own, with our statements prepared in it: where they are, everything is taken away that
- * DISCARD ALL takes but prepared statements and plans, in one message, so all of it or nothing. Those of a file are
- * looked for instead (`ledger/prepared.ts`).
+ * DISCARD ALL takes but prepared statements, in one message, so all of it or nothing; plans, with which ours would go,
+ * once there is a function that may keep one: `plansGone` is whether they are. `openPrepared` refuses a session in which
+ * something else is left.
  */
-export async function freshAndPrepared(session: Session, schema: string): Promise<void> {
-  if (prepared.has(session)) return session.run(`${discards};\n${lastingSettings}`);
-  prepared.add(session);
-  const discarded = session.run('DISCARD ALL');
-  const own = session.run(`${lastingSettings};\n${prepareOwn(schema, preparedSettings(session)).text}`);
-  own.catch(() => forgetPrepared(session));
-  await Promise.all([discarded, own]);
+export function freshAndPrepared(
+  session: Session,
+  schema: string,
+): { readonly plansGone: boolean; readonly done: Promise<void> } {
+  const kept = keptIn.get(session) ?? { prepared: false, plans: false };
+  keptIn.set(session, kept);
+  if (kept.prepared) {
+    const discarded = kept.plans ? `${discards}; DISCARD PLANS` : discards;
+    return { plansGone: kept.plans, done: session.run(`${discarded};\n${lastingSettings}`) };
+  }
+  kept.prepared = true;
+  const discarded = discardAll(session);
+  const own = session.run(`${untimed};\n${lastingSettings};\n${prepareOwn(schema, preparedSettings(session)).text}`);
+  own.catch(() => startAnew(session));
+  return { plansGone: true, done: Promise.all([...discarded, own]).then(() => undefined) };
 }
 
 /** What a transaction begins with, before the first statement that somebody else's settings could hinder. */
@@ -70,8 +99,8 @@ const ownValues = [
   ['client_min_messages', 'notice'],
 ] as const;
 
-/** Those that what is sent behind a file needs: its own limits are given with it. */
-const ownValuesBehind = ownValues.filter(([name]) => name !== 'lock_timeout' && name !== 'client_min_messages');
+/** Those that what is sent behind a file needs: how long it waits for a lock is given with it. */
+const valuesBehind = ownValues.filter(([name]) => name !== 'lock_timeout' && name !== 'client_min_messages');
 
 /** The same as data, for a transaction in a session of our own. */
 function preparedSettings({ serverVersion }: Session): OwnSettings {
@@ -81,7 +110,7 @@ function preparedSettings({ serverVersion }: Session): OwnSettings {
   return {
     before: [...ownValues.map(local), local(['client_connection_check_interval', interval]), ...newer],
     // It has to hold behind the COMMIT.
-    behind: [...ownValuesBehind.map(local), ...newer, { name: 'idle_session_timeout', value: '0', local: false }],
+    behind: [...valuesBehind.map(local), ...newer, { name: 'idle_session_timeout', value: '0', local: false }],
   };
 }
 
@@ -125,8 +154,14 @@ export function fileSettings(directives: Directives, scope: 'SET' | 'SET LOCAL',
 /** Not SET LOCAL: behind a pooler the reset is also what keeps a setting of the file from the next client. */
 const takeBack = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL';
 
-/** The parts of DISCARD ALL by its manual page, but DEALLOCATE ALL and DISCARD PLANS. */
-const discards = `CLOSE ALL; ${takeBack}; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP`;
+/** A role or a database may have limits that end even this. */
+const untimed = 'SET statement_timeout = 0';
+
+/**
+ * The parts of DISCARD ALL by its manual page, but DEALLOCATE ALL, with which our own would go, and DISCARD PLANS, with
+ * which they would have to be planned anew.
+ */
+const discards = `CLOSE ALL; ${takeBack}; ${untimed}; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP`;
 
 /** Before our own row is written: whatever role, search_path or timeout the file has set is taken back. */
 export function ownStateAgain(lockTimeoutMs: number): string {
@@ -140,7 +175,7 @@ ${lastsAsLongAsItTakes('SET LOCAL')}`;
  * it may be sent before it is known whether the file has left its transaction open.
  */
 export function ownStateBefore({ pooled }: Session, lockTimeoutMs: number, statement: Sql): string {
-  const settings = [['lock_timeout', String(lockTimeoutMs)] as const, ...ownValuesBehind].map(
+  const settings = [['lock_timeout', String(lockTimeoutMs)] as const, ...valuesBehind].map(
     ([name, value]) => `pg_catalog.set_config('${name}', '${value}', true)`,
   );
   // It has to hold behind the COMMIT.
@@ -148,9 +183,14 @@ export function ownStateBefore({ pooled }: Session, lockTimeoutMs: number, state
   return `${takeBack}; ${lastsAsLongAsItTakes('SET LOCAL')};\nSELECT ${settings.join(', ')};\n${statement.text}`;
 }
 
-/** The same where `statement` sets all of that itself. */
-export function takenBackBefore(statement: Sql): string {
-  return `${takeBack};\n${statement.text}`;
+/**
+ * The same in front of a statement that sets all of that itself, but cannot while it runs under the limits of its role
+ * or database, which `takeBack` brings back.
+ */
+export function untimedBefore({ serverVersion }: Session, statement: Sql): string {
+  const limits = ['statement_timeout', ...(serverVersion >= 170_000 ? ['transaction_timeout'] : [])];
+  const lifted = limits.map((limit) => `pg_catalog.set_config('${limit}', '0', true)`).join(', ');
+  return `${takeBack}; SELECT ${lifted};\n${statement.text}`;
 }
 
 /** The same for a moment only: a SET ROLE in a file without a transaction goes on for its next statement. */

@@ -323,6 +323,22 @@ describe('what the ledger recorded', () => {
     expect(() => folderFor([{ ...recorded, number: 2n }])).toThrow(/has 2 problems; nothing was run/);
   });
 
+  test('a large file that is changed before it can be compared is a problem of the folder', async ({ directory }) => {
+    const large = `SELECT 1;\n-- ${'x'.repeat(1_000_000)}\n`;
+    await write(directory, { '1_a.up.sql': large, '1_a.down.sql': 'SELECT 1;\n' });
+    const folderFor = await readFolderFor(optionsFor(directory));
+    await write(directory, { '1_a.up.sql': `${large}-- more\n` });
+
+    const compare = () => folderFor([{ number: 1n, upChecksum: 'recorded', downChecksum: null }]);
+
+    expect(compare).toThrow(
+      expect.objectContaining({
+        code: 'folder-invalid',
+        problems: [expect.objectContaining({ message: 'the file was changed while it was being read' })],
+      }),
+    );
+  });
+
   test('names, pairs and bytes are judged before anything is known', async ({ directory }) => {
     await write(directory, { ...files, '2_b.up.sql': Buffer.from([0xff]), 'V3__c.sql': '' });
     const error = await readFolderFor(optionsFor(directory)).catch((reason: unknown) => reason);
