@@ -119,8 +119,8 @@ export const mutants = [
   {
     without: 'the look for prepared statements of the file in front',
     file: 'src/ledger/prepared.ts',
-    from: ' AND NOT EXISTS (${othersPrepared})`;',
-    to: '`;',
+    from: ' AND NOT EXISTS (${othersPrepared})\n',
+    to: '\n',
     noticedBy: runner('one-transaction'),
   },
   {
@@ -231,8 +231,8 @@ export const mutants = [
   {
     without: 'the end of what was sent ahead, after a failure',
     file: 'src/runner/ahead.ts',
-    from: '      forget();\n      return isAny;\n',
-    to: '      return isAny;\n',
+    from: '    drop: forget,\n',
+    to: '    drop: () => {},\n',
     noticedBy: runner('sent-ahead'),
   },
   {
