@@ -152,6 +152,13 @@ export const mutants = [
     noticedBy: runner('kept-session'),
   },
   {
+    without: 'the limit for an idle transaction that outlives the failure of one',
+    file: 'src/runner/session-state.ts',
+    from: '${noIdleSessionLimit}; SET ${idleLimit}; SET',
+    to: '${noIdleSessionLimit}; SET',
+    noticedBy: runner('kept-session'),
+  },
+  {
     without: 'the lifting of the same limits before the session is made fresh',
     file: 'src/runner/session-state.ts',
     from: '`CLOSE ALL; ${takeBack}; ${untimed}; UNLISTEN',
@@ -177,7 +184,7 @@ export const mutants = [
     file: 'src/runner/send-whole.ts',
     from: "[markFit(raw('NOT l.touched')), markUse]",
     to: "[markFit(raw('NOT l.touched'))]",
-    noticedBy: runner('sent-ahead'),
+    noticedBy: runner('kept-session'),
   },
   {
     without: 'the look for the guard in front of a file that is sent whole',
@@ -243,11 +250,12 @@ export const mutants = [
     noticedBy: runner('sent-ahead'),
   },
   {
-    without: 'the reset of the session before a file that is sent whole',
+    without:
+      'the reset of the session before a file that is sent whole: each is refused at first, and run behind a DISCARD ALL',
     file: 'src/runner/session-state.ts',
     from: 'session.run(`${discarded};\\n${lastingSettings}`)',
     to: 'session.run(lastingSettings && discarded.slice(0, 0) + lastingSettings)',
-    noticedBy: runner('one-transaction'),
+    noticedBy: runner('kept-session'),
   },
   {
     without: 'the reset of the session before a file that is sent part by part',
@@ -261,7 +269,7 @@ export const mutants = [
     file: 'src/runner/session-state.ts',
     from: '  return `${takeBack}; SET LOCAL lock_timeout',
     to: '  return `SET LOCAL lock_timeout',
-    noticedBy: runner('one-transaction'),
+    noticedBy: runner('no-transaction'),
   },
   {
     without: 'the beginning of a transaction behind a pooler',

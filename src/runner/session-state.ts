@@ -115,11 +115,11 @@ function preparedSettings({ serverVersion }: Session): OwnSettings {
 }
 
 /**
- * For the session and not for a transaction, with whose ROLLBACK they would go: in the pause before the next try they
- * are needed as well. A client whose cable is cut is noticed by the server itself within half a minute, while it waits
+ * For the session and not for a transaction, with whose failure they would go (an aborted one whose client is gone has
+ * its locks still): in the pause before the next try they are needed as well. A client whose cable is cut is noticed by the server itself within half a minute, while it waits
  * for COPY data too; without the keepalives, which mean nothing on a Unix socket, it takes hours.
  */
-const lastingSettings = `${noIdleSessionLimit}; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+const lastingSettings = `${noIdleSessionLimit}; SET ${idleLimit}; SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
 SET tcp_user_timeout = 15000`;
 
 /**

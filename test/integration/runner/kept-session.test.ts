@@ -4,7 +4,16 @@ import { raw } from '../../../src/postgres/sql.ts';
 import { test } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
 import { openProject, pairs } from '../../support/project.ts';
-import { before, files, numbers, runTwenty, stateOf } from '../../support/twenty-files.ts';
+import {
+  before,
+  failing,
+  failingAt,
+  files,
+  messages,
+  numbers,
+  runTwenty,
+  stateOf,
+} from '../../support/twenty-files.ts';
 import { until } from '../../support/until.ts';
 
 const statements = [
@@ -73,10 +82,11 @@ const keepsPlans = `CREATE FUNCTION lookup() RETURNS int LANGUAGE plpgsql IMMUTA
 CREATE FUNCTION seen() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN (1.0::float8 / 3)::text || lookup(); END';
 `;
 const known = 'CREATE TABLE known (id int);\nINSERT INTO known VALUES (1);\nCREATE TABLE witness (seen text);\n';
-const asksTwice = {
+const asksOften = {
   '0002_asks': ['SET extra_float_digits = -13;\nINSERT INTO witness SELECT seen();', 'SELECT 1'],
-  '0003_changes': ['UPDATE known SET id = 2', 'SELECT 1'],
-  '0004_asks': ['INSERT INTO witness SELECT seen();', 'SELECT 1'],
+  '0003_asks': ['SET extra_float_digits = -13;\nINSERT INTO witness SELECT seen();', 'SELECT 1'],
+  '0004_changes': ['UPDATE known SET id = 2', 'SELECT 1'],
+  '0005_asks': ['INSERT INTO witness SELECT seen();', 'SELECT 1'],
 } as const;
 
 test.for([
@@ -85,11 +95,12 @@ test.for([
 ] as const)('the plans of a function that %s reach no other file', async ([, isThere], { database }) => {
   if (isThere) await database.admin(known + keepsPlans);
   const first = isThere ? 'SELECT 1' : known + keepsPlans;
-  const project = await openProject(pairs({ '0001_first': [first, 'SELECT 1'], ...asksTwice }), database);
+  const project = await openProject(pairs({ '0001_first': [first, 'SELECT 1'], ...asksOften }), database);
 
   await project.done(['up', '--yes']);
 
   expect(await database.admin('SELECT seen FROM witness')).toEqual([
+    { seen: '0.331' },
     { seen: '0.331' },
     { seen: '0.33333333333333332' },
   ]);
@@ -120,4 +131,55 @@ test('a statement_timeout of the database ends neither the look at a file nor wh
 
   expect(await runTwenty(database, { bent })).toHaveLength(20);
   expect(slowed).toBe(4);
+});
+
+test('the session of twenty small files is made fresh by DISCARD ALL once, and by its parts after that', async ({
+  database,
+}) => {
+  const sent: string[] = [];
+  const bent = (session: Session): Session => ({
+    ...session,
+    run: (text) => {
+      sent.push(text);
+      return session.run(text);
+    },
+  });
+
+  await runTwenty(database, { bent });
+
+  expect(sent.filter((text) => text === 'DISCARD ALL')).toHaveLength(1);
+  expect(sent.filter((text) => /^CLOSE ALL;.*DISCARD TEMP;/s.test(text))).toHaveLength(19);
+});
+
+test('a cancel request that hits the DISCARD ALL behind a file with COPY data lets nothing behind that file run', async ({
+  database,
+}) => {
+  const running = runTwenty(database, {
+    ninth: 'CREATE TABLE t9 (id int);\nCOPY t9 FROM stdin;\n\\.\n',
+    bent: (session) => failingAt('what makes the session fresh', failing, session),
+  });
+
+  await expect(running).rejects.toThrow('cancelled');
+  expect(await stateOf(database)).toEqual({ recorded: before, there: before });
+});
+
+test('the limit for an idle transaction is that of the session, since it goes with the settings of a transaction that fails', async ({
+  database,
+}) => {
+  const limits: string[] = [];
+  const bent = (session: Session): Session => ({
+    ...session,
+    rows: (statement) => {
+      if (messages['the BEGIN and the guard'].test(statement.text)) {
+        void session
+          .rows<{ limit: string }>(raw(`SELECT current_setting('idle_in_transaction_session_timeout') AS limit`))
+          .then(([row]) => limits.push(row?.limit ?? ''));
+      }
+      return session.rows(statement);
+    },
+  });
+
+  await runTwenty(database, { bent });
+
+  expect(limits).toEqual(numbers.map(() => '15s'));
 });

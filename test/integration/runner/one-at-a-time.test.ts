@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { TestDatabase } from '../../support/database.ts';
+import { openSession } from '../../support/open-session.ts';
 import { test } from '../../support/program.ts';
 import { openProject, pairs, table } from '../../support/project.ts';
 import { until } from '../../support/until.ts';
@@ -225,4 +226,23 @@ test('a run whose program was killed is taken over as soon as its backend is gon
   // Long before the lease itself runs out.
   const taken = await project.done(['up', '--json', '--lock-wait', '10s']);
   expect(taken.json().result).toMatchObject({ applied: [{ version: '0002' }], pending: [] });
+});
+
+test('a lease that has expired while its holder is in a transaction is not waited for inside a statement', async ({
+  database,
+}) => {
+  const project = await openProject(pairs({ '0001_a': table('a') }), database);
+  await project.done(['up', '--yes']);
+  await project.write(pairs({ '0002_b': table('b') }));
+  await database.admin(
+    "UPDATE pulse_migrate.lease SET token = gen_random_uuid(), pooled = true, holder = '{}', taken_at = now(), expires_at = now() - interval '1 minute'",
+  );
+  await using holder = await openSession(database.url);
+  await holder.run('BEGIN; SELECT FROM pulse_migrate.lease FOR UPDATE');
+
+  const run = await project.cli(['up', '--yes', '--lock-wait', '100ms', '--json']);
+
+  expect(run.json()).toMatchObject({ exitCode: 4, error: { code: 'lock-not-obtained' } });
+  await holder.run('ROLLBACK');
+  await project.done(['up', '--yes']);
 });

@@ -12,9 +12,16 @@ import { runnerDeps } from '../../support/runner-deps.ts';
 
 const schema = 'pulse_migrate';
 
+/** COPY data is sent by itself, and so is what stands in front of it and behind it. */
+const seen = {
+  whole: "SELECT '@';\n",
+  'part by part': "CREATE TABLE c (id int);\nCOPY c FROM stdin;\n\\.\nSELECT '@';\n",
+} as const;
+
 /** A step whose file holds more than its reader has seen, as it would be if the splitter were wrong. */
-function stepWith(unseen: string): Step {
-  const file = { ...parseRecordedFile('migrations/0001_a.up.sql', 'SELECT 1;\n'), text: unseen };
+function stepWith(unseen: string, how: keyof typeof seen): Step {
+  const parsed = parseRecordedFile('migrations/0001_a.up.sql', seen[how].replace('@', 'x'.repeat(unseen.length)));
+  const file = { ...parsed, text: String(parsed.text).replace(/SELECT 'x+';/, unseen.padEnd(unseen.length + 10)) };
   return {
     version: '0001',
     number: 1n,
@@ -48,14 +55,14 @@ const ends = [
   },
 ];
 
-test.for(ends)(
-  'a $end that the splitter does not see is never recorded as applied, and what it leaves is told',
-  async ({ end, error, left }, { database }) => {
+test.for(ends.flatMap((end) => [{ ...end, how: 'whole' } as const, { ...end, how: 'part by part' } as const]))(
+  'a $end that the splitter does not see is never recorded as applied, and what it leaves is told, where the file is sent $how',
+  async ({ end, error, left, how }, { database }) => {
     const session = await openSession(database.url);
     await installLedger(installing(session), { schema, toolVersion: '0.0.0', waitMs: 0 });
     const deps = runnerDeps(session, database.url);
     const lease = await takeLease(deps, { schema, token: randomUUID(), actor: deps.actor, waitMs: 0 });
-    const step = stepWith(`CREATE TABLE before (id int);\n${end};\nCREATE TABLE behind (id int);\n`);
+    const step = stepWith(`CREATE TABLE before (id int);\n${end};\nCREATE TABLE behind (id int);\n`, how);
     const attempt = { lockTimeoutMs: 1000, waitedMs: 0, onBackend: () => {} };
 
     const applying = applyInTransaction(deps, { schema, token: lease.token, entry: randomUUID() }, step, attempt, {
