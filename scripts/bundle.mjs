@@ -73,7 +73,11 @@ const toCommonJs = {
   minifyWhitespace: true,
   minifySyntax: true,
   supported: { 'dynamic-import': false },
-  define: { 'import.meta.url': '__importMetaUrl' },
+  define: {
+    'import.meta.url': '__importMetaUrl',
+    // It tells people to update Node for the sake of newer versions of the SDK, which is shipped within this program.
+    'process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED': "'true'",
+  },
 };
 
 const ownUrl = "const __importMetaUrl = require('node:url').pathToFileURL(__filename).href;";

@@ -53,6 +53,12 @@ const mends = [
     to: "        if (!socket) return callback(new Error('connection lost'))\n        socket.write(b().c().end())\n        final = callback",
   },
   {
+    defect:
+      'a COPY to the client that ends while its reader is behind leaves the socket paused: no answer comes any more',
+    from: '    stream && stream.push(null)\n    stream = null\n',
+    to: '    stream && stream.push(null)\n    stream = null\n    socket && socket.resume()\n',
+  },
+  {
     defect: 'loads all of perf_hooks at every start for the time between two attempts to connect',
     from: "import { performance } from 'perf_hooks'\n",
     to: 'const performance = { now: () => process.uptime() * 1000 }\n',

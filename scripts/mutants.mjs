@@ -269,7 +269,7 @@ export const mutants = [
     file: 'src/runner/session-state.ts',
     from: '  return `${takeBack}; SET LOCAL lock_timeout',
     to: '  return `SET LOCAL lock_timeout',
-    noticedBy: runner('no-transaction'),
+    noticedBy: runner('script'),
   },
   {
     without: 'the beginning of a transaction behind a pooler',

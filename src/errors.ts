@@ -136,6 +136,11 @@ export const catalogue = {
     meaning: 'rows in a DEFAULT partition are in the way of a partition that is missing',
     nextStep: 'move them out of the DEFAULT partition, then run: pulse-migrate partition create-next',
   },
+  'archive-failed': {
+    exitCode: 1,
+    meaning: 'an archive could not be written, or does not read back; the partition is untouched',
+    nextStep: 'correct the cause and run the command again; pulse-migrate partition archives',
+  },
   pending: {
     exitCode: 1,
     meaning: 'migrations are pending, or disagree with the ledger',

@@ -5,6 +5,7 @@ import type { Emit } from '../events.ts';
 import { makeDirectories } from '../make-directories.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
 import { programRunner, startProgram } from '../programs.ts';
+import { syncDirectory } from '../sync-directory.ts';
 import { type ClientTools, requireTools, toolsInPath } from './client-tools.ts';
 import { clientEnvironment, withoutPasswords } from './libpq-environment.ts';
 import { readBack } from './read-back.ts';
@@ -175,15 +176,6 @@ function refuseIfAborted(signal: AbortSignal): void {
   throw new PulseError('interrupted', 'the backup was interrupted; its file was removed', {
     hint: 'run the command again',
   });
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const opened = await open(directory, 'r');
-  try {
-    await opened.sync();
-  } finally {
-    await opened.close();
-  }
 }
 
 function codeOf(error: unknown): unknown {

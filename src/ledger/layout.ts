@@ -1,7 +1,7 @@
 import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
 
 /** The layout this program writes. A ledger of a higher one was made by a newer program and is not touched. */
-export const layoutVersion = 2;
+export const layoutVersion = 3;
 
 /** Every name that the layouts give to a relation; where one is taken already, there is no room for a ledger. */
 export const layoutRelations = [
@@ -13,6 +13,7 @@ export const layoutRelations = [
   'journal_entry_idx',
   'lease',
   'guard',
+  'archive',
 ] as const;
 
 /** A statement of our own DDL, with what it is for: the list is what a dry run prints and what the real run executes. */
@@ -198,8 +199,45 @@ const second: Layout = (schema) => [
   },
 ];
 
+/** What is looked after besides migrations is recorded, too. */
+const third: Layout = (schema) => [
+  {
+    purpose: 'which partitions were archived, and where they are',
+    sql: sql`CREATE TABLE ${ident(schema, 'archive')} (
+  id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  entry            uuid        NOT NULL UNIQUE,
+  table_schema     text        NOT NULL,
+  table_name       text        NOT NULL,
+  partition_schema text        NOT NULL,
+  partition_name   text        NOT NULL,
+  range_from       text,
+  range_to         text,
+  columns          jsonb       NOT NULL,
+  format           text        NOT NULL,
+  place            text        NOT NULL,
+  object           text        NOT NULL,
+  endpoint         text,
+  rows             bigint,
+  content_bytes    bigint,
+  content_sha256   text,
+  stored_bytes     bigint,
+  stored_sha256    text,
+  archived_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  dropped          boolean     NOT NULL DEFAULT false,
+  loaded_at        timestamptz,
+  restored_at      timestamptz,
+  actor            jsonb       NOT NULL,
+  tool_version     text        NOT NULL
+)`,
+  },
+  {
+    purpose: 'says what it is for',
+    sql: sql`COMMENT ON TABLE ${ident(schema, 'archive')} IS ${'Archives of partitions: where they are, and what they have to read back as. Without rows: begun.'}`,
+  },
+];
+
 /** Layouts in the order they are installed; each brings a schema from the version before it to its own. */
-const layouts: readonly Layout[] = [first, second];
+const layouts: readonly Layout[] = [first, second, third];
 
 /** What brings a ledger of `from` (0: none) to the layout of this program; empty when it is there already. */
 export function layoutStatements(schema: string, from: number, toolVersion: string): readonly LayoutStatement[] {

@@ -12,15 +12,21 @@ export function aroundStatements(
 ): Session {
   let underWay = 0;
   let end = () => {};
-  const watched = async <Result>(send: () => Promise<Result>): Promise<Result> => {
-    for (let wait = ready(); wait !== null; wait = ready()) await wait;
+  const enter = () => {
     if (underWay === 0) end = begin();
     underWay += 1;
+  };
+  const leave = () => {
+    underWay -= 1;
+    if (underWay === 0) end();
+  };
+  const watched = async <Result>(send: () => Promise<Result>): Promise<Result> => {
+    for (let wait = ready(); wait !== null; wait = ready()) await wait;
+    enter();
     try {
       return await send();
     } finally {
-      underWay -= 1;
-      if (underWay === 0) end();
+      leave();
     }
   };
   return {
@@ -29,5 +35,14 @@ export function aroundStatements(
       watched(() => session.rows<Row>(statement)),
     run: (text) => watched(() => session.run(text)),
     copyIn: (statement, data) => watched(() => session.copyIn(statement, data)),
+    copyOut: async function* (statement) {
+      for (let wait = ready(); wait !== null; wait = ready()) await wait;
+      enter();
+      try {
+        yield* session.copyOut(statement);
+      } finally {
+        leave();
+      }
+    },
   };
 }

@@ -233,6 +233,7 @@ function sessionOf(wire: Wire, facts: SessionFacts): Session {
     begin();
     return wire.send(text);
   };
+  const cancel = () => requestCancel(facts.attempt, facts.parameters, wire.backend());
   const close = () => {
     clearTimeout(soon);
     return wire.end();
@@ -252,7 +253,18 @@ function sessionOf(wire: Wire, facts: SessionFacts): Session {
       begin();
       return wire.copyIn(statement, rows);
     },
-    cancel: () => requestCancel(facts.attempt, facts.parameters, wire.backend()),
+    copyOut: async function* (statement) {
+      begin();
+      let isWhole = false;
+      try {
+        yield* wire.copyOut(statement);
+        isWhole = true;
+      } finally {
+        // Else the server sends the rest of it, for whatever comes next to wait for.
+        if (!isWhole) await cancel();
+      }
+    },
+    cancel,
     bytesHeard: () => facts.socket.bytesRead,
     answers: (milliseconds) => ping(peerOf(facts), milliseconds),
     abandon: (reason) => wire.abandon(reason),

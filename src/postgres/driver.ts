@@ -11,7 +11,8 @@ import type { ServerNotice } from './session.ts';
 export interface Wire {
   /** Sends one message of the simple protocol; the rows of its last statement that returned any. */
   send(text: string): Promise<Record<string, unknown>[]>;
-  copyIn(statement: string, rows: Iterable<string | Buffer>): Promise<void>;
+  copyIn(statement: string, rows: Iterable<string | Buffer> | AsyncIterable<Buffer>): Promise<void>;
+  copyOut(statement: string): AsyncIterable<Buffer>;
   /** Destroys the socket; what is under way fails with this reason. */
   abandon(reason: PulseError): void;
   /** Ends the session; the socket is gone afterwards. */
@@ -115,6 +116,15 @@ export function openWire(
         throw reason() ?? translate(error);
       }
     },
+    copyOut: async function* (statement) {
+      const stream = await query(statement);
+      if (!isReadable(stream)) throw new TypeError('the server gave no COPY data');
+      try {
+        yield* partsOf(stream, orLost);
+      } catch (error) {
+        throw reason() ?? translate(error);
+      }
+    },
     abandon: (reason) => {
       given = reason;
       socket.destroy();
@@ -160,6 +170,45 @@ function endingWith(
 
 function isWritable(value: unknown): value is NodeJS.WritableStream & { destroy(error?: Error): void } {
   return typeof value === 'object' && value !== null && 'write' in value && 'end' in value;
+}
+
+function isReadable(value: unknown): value is Readable {
+  return value instanceof Readable;
+}
+
+/** What has come, in one piece each time: the server sends a message for each row. */
+async function* partsOf(
+  stream: Readable,
+  orLost: <Result>(given: PromiseLike<Result>) => Promise<Result>,
+): AsyncGenerator<Buffer> {
+  let ended = false;
+  let failure: unknown = null;
+  let wake = () => {};
+  stream.on('readable', () => wake());
+  stream.once('end', () => {
+    ended = true;
+    wake();
+  });
+  stream.once('error', (error) => {
+    failure = error;
+    wake();
+  });
+  const woken = () =>
+    new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  try {
+    for (;;) {
+      const part = stream.read() as Buffer | null;
+      if (part !== null) yield part;
+      else if (failure !== null) throw failure;
+      else if (ended) return;
+      else await orLost(woken());
+    }
+  } finally {
+    // What nobody takes any more has to go by, or the answer to the next message would never come.
+    stream.removeAllListeners('readable').resume();
+  }
 }
 
 function lastRows(result: unknown): Row[] {

@@ -28,7 +28,9 @@ export interface Session extends AsyncDisposable {
   /** Runs text as it is (a user's file): any number of statements in one message. Throws as `rows` does. */
   run(text: string): Promise<void>;
   /** Runs one `COPY … FROM stdin` and sends it `rows` part by part, each when the one before is on its way. Throws as `rows` does, and what `rows` throws. */
-  copyIn(statement: string, rows: Iterable<string | Buffer>): Promise<void>;
+  copyIn(statement: string, rows: Iterable<string | Buffer> | AsyncIterable<Buffer>): Promise<void>;
+  /** Runs one `COPY … TO stdout` and gives its data part by part, no faster than they are taken: all of them have to be. Throws as `rows` does. */
+  copyOut(statement: string): AsyncIterable<Buffer>;
   /** Asks the server, over a second connection, to cancel what this backend is doing. Never throws. */
   cancel(): Promise<void>;
   /** Bytes that came from the server so far. */

@@ -9,6 +9,7 @@ import { openSession, openSettings, positiveInteger, runnerDeps, textFlag } from
 import type { Outcome } from '../outcome.ts';
 import { bytes, type Cell, count, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
+import { registerArchive } from './partition-archive.ts';
 
 export function registerPartition(program: Command, addAction: AddAction): void {
   const group = program
@@ -50,6 +51,8 @@ export function registerPartition(program: Command, addAction: AddAction): void 
     ['pulse-migrate partition list commits --json', 'one, as data'],
   ]);
   addAction(list, listTables);
+
+  registerArchive(group, addAction);
 }
 
 async function createNext(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {

@@ -29,7 +29,7 @@ const open: readonly Refusal[] = [
   },
   {
     argv: ['down', '--i-know', 'wrong_name'],
-    says: ['--i-know names database wrong_name', 'nothing was undone'],
+    says: ['--i-know names database wrong_name', 'nothing was done'],
     hint: '--i-know DATABASE',
     wouldRevert: ['0003'],
   },
@@ -45,7 +45,7 @@ const guarded: readonly Refusal[] = [
   },
   {
     argv: ['down', '--i-know', 'wrong_name'],
-    says: ['--i-know names database wrong_name', 'nothing was undone'],
+    says: ['--i-know names database wrong_name', 'nothing was done'],
     hint: '--i-know DATABASE',
     wouldRevert: ['0003'],
   },

@@ -24,7 +24,7 @@ const files = pairs({
     'DROP INDEX a_m;',
   ],
   '0004_function': [
-    `-- pulse: lock-timeout 2s\nCREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $f$ BEGIN RETURN ':x;'::text IS NULL; END $f$;`,
+    `-- pulse: lock-timeout 2s\nCREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $f$ BEGIN RETURN ':x;'::text IS NULL; END $f$;\nSET ROLE pg_monitor;`,
     'DROP FUNCTION f();',
   ],
 });

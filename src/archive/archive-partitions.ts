@@ -1,0 +1,162 @@
+import { PulseError } from '../errors.ts';
+import { isoOf } from '../partitions/calendar.ts';
+import { oidsOf, type PartitionedTable, readPartitionedTables, type TableName } from '../partitions/catalog.ts';
+import { explainOwnStatement } from '../postgres/errors.ts';
+import type { Session } from '../postgres/session.ts';
+import {
+  type ArchiveDeps,
+  type ArchiveRequest,
+  beginArchive,
+  type Candidate,
+  standing,
+  writeArchive,
+} from './archive.ts';
+import { type Archive, forgetArchive, readArchives } from './manifest.ts';
+
+/** Which partitions, and what is done with them. */
+export interface ArchiveOrder extends ArchiveRequest {
+  /** As typed. */
+  readonly table: string;
+  /** By name as typed; none means all that end by `before`. */
+  readonly names: readonly string[];
+  /** ISO 8601 in UTC. */
+  readonly before: string | null;
+  /** Asked before anything is written or detached. Throws what refuses it. */
+  readonly confirm: (parent: TableName, partitions: readonly TableName[]) => void;
+  /** Takes a partition out of its table without keeping anybody waiting. */
+  readonly detach: (parent: TableName, partition: TableName) => Promise<void>;
+}
+
+/** What was archived of one partition. */
+export interface ArchivedPartition extends TableName {
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly rows: number;
+  /** Of the object, bytes. */
+  readonly bytes: number;
+  readonly object: string;
+  readonly sha256: string;
+  readonly dropped: boolean;
+}
+
+/**
+ * Archives partitions one after another, each for itself. With `drop` each is detached first; one that an earlier run
+ * has detached and then not finished is gone on with.
+ * @throws {PulseError} `not-possible`, `archive-failed`; `result.archived` says what was done before.
+ */
+export async function archivePartitions(deps: ArchiveDeps, order: ArchiveOrder): Promise<readonly ArchivedPartition[]> {
+  const { session } = deps;
+  const parent = await parentOf(session, order.table);
+  const archives = (await readArchives(session, order.schema)).filter(({ table }) => isSame(table, parent));
+  const candidates = [...(await detachedBefore(session, archives)), ...chosen(parent, order)];
+  if (order.drop && candidates.length > 0)
+    order.confirm(
+      parent,
+      candidates.map(({ partition }) => partition),
+    );
+  const done: ArchivedPartition[] = [];
+  try {
+    for (const candidate of candidates) done.push(await archiveOne(deps, parent, candidate, order));
+    return done;
+  } catch (error) {
+    const explained = explainOwnStatement(error, 'archiving partitions');
+    throw explained instanceof PulseError ? explained.withResult({ archived: done }) : explained;
+  }
+}
+
+async function archiveOne(
+  deps: ArchiveDeps,
+  parent: PartitionedTable,
+  candidate: Candidate,
+  order: ArchiveOrder,
+): Promise<ArchivedPartition> {
+  const { session } = deps;
+  const { partition, from, to } = candidate;
+  const entry = await beginArchive(deps, candidate, order);
+  const there = await standing(session, partition);
+  if (there === null) throw new PulseError('not-possible', `${partition.name} was dropped meanwhile`);
+  if (order.drop && there.attached) await order.detach(parent, partition);
+  const archive = (await readArchives(session, order.schema)).find((one) => one.entry === entry);
+  if (archive === undefined) throw new PulseError('not-possible', `the manifest lost the row of ${partition.name}`);
+  const { rows, stored } = await writeArchive(deps, archive, order);
+  const { object } = archive;
+  await forgetUnfinished(session, order, partition);
+  return { ...partition, from, to, rows, bytes: stored.bytes, sha256: stored.sha256, object, dropped: order.drop };
+}
+
+/** What runs that were killed have left of the same partition, now that it is archived. */
+async function forgetUnfinished(
+  session: Session,
+  { schema, store, place }: ArchiveOrder,
+  partition: TableName,
+): Promise<void> {
+  for (const archive of await readArchives(session, schema)) {
+    if (archive.written !== null || !isSame(archive.partition, partition) || archive.place !== place) continue;
+    await store.remove(archive.object);
+    await session.rows(forgetArchive(schema, archive.entry));
+  }
+}
+
+async function parentOf(session: Session, name: string): Promise<PartitionedTable> {
+  const [table] = await readPartitionedTables(session, await oidsOf(session, [name]));
+  if (table !== undefined && !('why' in table)) return table;
+  throw new PulseError('not-possible', `the partitions of ${name} cannot be archived: ${table?.why ?? 'it is gone'}`, {
+    hint: 'pulse-migrate partition list',
+  });
+}
+
+function chosen(parent: PartitionedTable, { names, before }: ArchiveOrder): readonly Candidate[] {
+  const partitions = parent.partitions.map((partition) => ({ partition, candidate: candidateOf(parent, partition) }));
+  for (const name of names) {
+    if (partitions.some(({ partition }) => isNamed(partition, name))) continue;
+    throw new PulseError('not-possible', `${parent.name} has no partition ${name}`, {
+      hint: `pulse-migrate partition list ${parent.name}`,
+    });
+  }
+  const picked = partitions.filter(({ partition, candidate: { to } }) =>
+    before === null
+      ? names.some((name) => isNamed(partition, name))
+      : to !== null && Date.parse(to) <= Date.parse(before),
+  );
+  const other = picked.find(({ partition }) => !partition.isTable);
+  if (other === undefined) return picked.map(({ candidate }) => candidate);
+  throw new PulseError(
+    'not-possible',
+    `${other.partition.name} is no plain table: it is partitioned itself, or foreign`,
+    {
+      hint: 'name the others one by one',
+    },
+  );
+}
+
+function candidateOf(
+  parent: PartitionedTable,
+  { schema, name, range }: PartitionedTable['partitions'][number],
+): Candidate {
+  return {
+    table: { schema: parent.schema, name: parent.name },
+    partition: { schema, name },
+    from: range.from === null ? null : isoOf(range.from),
+    to: range.to === null ? null : isoOf(range.to),
+  };
+}
+
+function isNamed({ schema, name }: TableName, typed: string): boolean {
+  return typed === name || typed === `${schema}.${name}`;
+}
+
+function isSame(a: TableName, b: TableName): boolean {
+  return a.schema === b.schema && a.name === b.name;
+}
+
+/** Partitions that an earlier run has detached, or begun to, in order to drop them, and that still stand. */
+async function detachedBefore(session: Session, archives: readonly Archive[]): Promise<readonly Candidate[]> {
+  const left = new Map<string, Candidate>();
+  for (const { table, partition, from, to, written, restoredAt } of archives) {
+    if (written !== null || restoredAt !== null) continue;
+    const there = await standing(session, partition);
+    if (there !== null && (!there.attached || there.detaching))
+      left.set(`${partition.schema}.${partition.name}`, { table, partition, from, to });
+  }
+  return [...left.values()];
+}

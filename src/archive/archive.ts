@@ -1,0 +1,206 @@
+import { PulseError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import type { Actor } from '../ledger/ledger.ts';
+import type { TableName } from '../partitions/catalog.ts';
+import type { Session } from '../postgres/session.ts';
+import { ident, raw, sql } from '../postgres/sql.ts';
+import { type Digest, Tap } from './digest.ts';
+import { copyOut, type Format, steadySettings, suffixes } from './format.ts';
+import { gunzipped, gzipped } from './gzip.ts';
+import { type Archive, finishArchive, forgetArchive, insertArchive, type Written } from './manifest.ts';
+import type { Store } from './store.ts';
+
+/** What archiving needs from outside. */
+export interface ArchiveDeps {
+  readonly session: Session;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+  readonly newId: () => string;
+  readonly actor: Actor;
+  readonly toolVersion: string;
+}
+
+/** A partition to be archived, by itself or detached already. */
+export interface Candidate {
+  readonly table: TableName;
+  readonly partition: TableName;
+  /** ISO 8601 in UTC; null where open. */
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+export interface ArchiveRequest {
+  /** The tool's schema. */
+  readonly schema: string;
+  readonly store: Store;
+  /** As typed, for whoever restores it. */
+  readonly place: string;
+  readonly endpoint: string | null;
+  readonly format: Format;
+  /** The partition, which is detached then, is dropped once the archive was read back. */
+  readonly drop: boolean;
+}
+
+/** Where nobody else can write to it; asked for again and again, a lock on a detached partition comes soon. */
+const lockTimeoutMs = 10_000;
+
+/**
+ * Says in the manifest that an archive is begun, before its partition is detached: behind that nothing else knows which
+ * table and which bounds it had.
+ */
+export async function beginArchive(
+  deps: ArchiveDeps,
+  candidate: Candidate,
+  { schema, format, place, endpoint }: ArchiveRequest,
+): Promise<string> {
+  const entry = deps.newId();
+  const { table, partition, from, to } = candidate;
+  const columns = await writtenColumns(deps.session, partition);
+  const object = `${encodeURIComponent(partition.schema)}.${encodeURIComponent(partition.name)}-${entry}.${suffixes[format]}`;
+  await deps.session.rows(
+    insertArchive(schema, { entry, table, partition, from, to, columns, format, place, object, endpoint }, deps),
+  );
+  return entry;
+}
+
+/**
+ * Writes all rows of a partition, reads back what was written, and has the manifest say so; with `drop` the partition
+ * goes in the same transaction, in which nobody else could write to it.
+ * @throws {PulseError} `archive-failed`; what was written is taken away again then, and the partition stays.
+ */
+export async function writeArchive(deps: ArchiveDeps, archive: Archive, request: ArchiveRequest): Promise<Written> {
+  const { session } = deps;
+  const { schema, store, drop } = request;
+  const { partition } = archive;
+  try {
+    // The reading back may take long, in which nothing is asked of the server.
+    await session.run(`BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = ${lockTimeoutMs};
+${steadySettings.text}`);
+    const name = ident(partition.schema, partition.name);
+    if (drop) await session.run(sql`LOCK TABLE ${name} IN SHARE MODE`.text);
+    if (archive.format === 'jsonl') await refuseJsonNulls(session, partition);
+    const written = await writeRows(deps, archive, store);
+    await readBack(deps, archive, store, written);
+    await session.rows(finishArchive(schema, archive.entry, written, drop));
+    if (drop) await session.run(sql`DROP TABLE ${name}`.text);
+    deps.signal.throwIfAborted();
+    await session.run('COMMIT');
+    return written;
+  } catch (error) {
+    await rollBack(session);
+    await withdraw(deps, archive, request);
+    throw error;
+  }
+}
+
+/** Never throws. A cancel that was meant for a COPY may hit the first. */
+export async function rollBack(session: Session): Promise<void> {
+  await session.run('ROLLBACK').catch(() => session.run('ROLLBACK').catch(() => {}));
+}
+
+/** Takes away what was written, unless the COMMIT went through although nobody heard of it. */
+async function withdraw({ session }: ArchiveDeps, { entry, object }: Archive, { schema, store, drop }: ArchiveRequest) {
+  try {
+    const gone = await session.rows(
+      sql`SELECT FROM ${ident(schema, 'archive')} WHERE entry = ${entry}::pg_catalog.uuid AND rows IS NULL`,
+    );
+    if (gone.length === 0) return;
+    await store.remove(object);
+    // With `drop` it may be detached already, and the next run goes on by this row.
+    if (!drop) await session.rows(forgetArchive(schema, entry));
+  } catch {
+    // The failure itself is what is told.
+  }
+}
+
+async function writeRows(
+  deps: ArchiveDeps,
+  { partition, columns, format, object }: Archive,
+  store: Store,
+): Promise<Written> {
+  const { session, signal } = deps;
+  const [content, stored] = [new Tap(), new Tap()];
+  const copied = session.copyOut(copyOut(format, partition, columns).text);
+  await store.put(object, stored.through(gzipped(content.through(whileWanted(copied, signal)))));
+  const [row] = await session.rows<{ rows: number }>(
+    sql`SELECT pg_catalog.count(*)::pg_catalog.float8 AS rows FROM ONLY ${ident(partition.schema, partition.name)}`,
+  );
+  return { rows: row?.rows ?? 0, content: content.digest(), stored: stored.digest() };
+}
+
+async function readBack({ signal }: ArchiveDeps, { object }: Archive, store: Store, written: Written): Promise<void> {
+  const [content, stored] = [new Tap(), new Tap()];
+  const read = stored.through(whileWanted(store.get(object), signal));
+  for await (const _part of content.through(gunzipped(read, `${store.shown}${object}`))) {
+    // Only looked at.
+  }
+  if (isSame(content.digest(), written.content) && isSame(stored.digest(), written.stored)) return;
+  throw new PulseError('archive-failed', `${store.shown}${object} does not read back as it was written`, {
+    hint: 'see to the storage, then run the command again; the partition is untouched',
+  });
+}
+
+export function isSame(a: Digest, b: Digest): boolean {
+  return a.bytes === b.bytes && a.sha256 === b.sha256;
+}
+
+/** Ends where a signal has come, with its reason. */
+export async function* whileWanted(parts: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  for await (const part of parts) {
+    signal.throwIfAborted();
+    yield part;
+  }
+}
+
+/** Columns that hold something of their own: what is generated is so again. */
+async function writtenColumns(session: Session, { schema, name }: TableName): Promise<readonly string[]> {
+  const rows = await session.rows<{ name: string }>(sql`SELECT a.attname AS name FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = pg_catalog.to_regclass(${ident(schema, name).text})::pg_catalog.oid
+  AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+ORDER BY a.attnum`);
+  if (rows.length > 0) return rows.map((row) => row.name);
+  throw new PulseError('not-possible', `${schema}.${name} has no columns to be archived`, {
+    hint: 'pulse-migrate partition list',
+  });
+}
+
+/** In JSON a value that is JSON's null looks like no value at all, and would come back as that. */
+async function refuseJsonNulls(session: Session, { schema, name }: TableName): Promise<void> {
+  const table = ident(schema, name);
+  const columns = await session.rows<{
+    name: string;
+    plain: boolean;
+  }>(sql`SELECT a.attname AS name, t.typcategory <> 'A' AS plain
+FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN pg_catalog.pg_type AS b ON b.oid IN (t.typbasetype, t.typelem)
+WHERE a.attrelid = pg_catalog.to_regclass(${table.text})::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
+  AND (t.typname IN ('json', 'jsonb') OR b.typname IN ('json', 'jsonb'))`);
+  for (const column of columns) {
+    const test = sql`${ident(column.name)}::pg_catalog.text ${column.plain ? raw("OPERATOR(pg_catalog.=) 'null'") : raw('IS NOT NULL')}`;
+    const held = await session.rows(sql`SELECT FROM ONLY ${table} WHERE ${test} LIMIT 1`);
+    if (held.length === 0) continue;
+    throw new PulseError(
+      'not-possible',
+      `column ${column.name} of ${name} holds JSON that lines of JSON cannot bring back exactly`,
+      {
+        hint: 'archive it as CSV: --format csv',
+      },
+    );
+  }
+}
+
+/** How a table of this name stands; null where there is none. */
+export async function standing(session: Session, { schema, name }: TableName): Promise<Standing | null> {
+  const [row] = await session.rows<{ attached: boolean; detaching: boolean }>(sql`SELECT c.relispartition AS attached,
+  EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid AND i.inhdetachpending) AS detaching
+FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass(${ident(schema, name).text})::pg_catalog.oid`);
+  return row ?? null;
+}
+
+export interface Standing {
+  /** It is a partition of a table. */
+  readonly attached: boolean;
+  /** Half: a DETACH … CONCURRENTLY was interrupted. */
+  readonly detaching: boolean;
+}

@@ -1,0 +1,202 @@
+import { PulseError } from '../errors.ts';
+import { boundLiteral, type ClosedRange } from '../partitions/bounds.ts';
+import { instantOf } from '../partitions/calendar.ts';
+import { type PartitionedTable, readPartitionedTables, type TableName, utcSettings } from '../partitions/catalog.ts';
+import { statementsApart, statementsToAttach } from '../partitions/new-partition.ts';
+import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
+import { type LockPatience, lockTimeout, pauseAfter } from '../postgres/lock-schedule.ts';
+import type { Session } from '../postgres/session.ts';
+import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
+import { type ArchiveDeps, isSame, rollBack, standing, whileWanted } from './archive.ts';
+import { Tap } from './digest.ts';
+import { copyIn, copyOut, steadySettings } from './format.ts';
+import { gunzipped } from './gzip.ts';
+import { type Archive, markRestore, type Written } from './manifest.ts';
+import type { Store } from './store.ts';
+
+export interface RestoreDeps extends ArchiveDeps {
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  /** A number in [0, 1), different each time. */
+  readonly chance: () => number;
+}
+
+export interface RestoreRequest {
+  /** The tool's schema. */
+  readonly schema: string;
+  readonly store: Store;
+  readonly patience: LockPatience;
+}
+
+/**
+ * Brings an archived partition back: loaded apart from the table, compared with the archive by its own bytes, and
+ * attached in a moment. What was loaded before a kill is not loaded again.
+ * @throws {PulseError} `archive-failed` when what was loaded is not what was archived, `not-possible`, `lock-not-obtained`.
+ */
+export async function restoreArchive(deps: RestoreDeps, archive: Archive, request: RestoreRequest): Promise<void> {
+  const { written } = archive;
+  if (written === null)
+    throw new PulseError('not-possible', `the archive of ${archive.partition.name} was never finished`);
+  const table = await parentOf(deps.session, archive);
+  const range = rangeOf(archive);
+  const there = await standing(deps.session, archive.partition);
+  if (there !== null && (archive.loadedAt === null || there.attached)) {
+    throw new PulseError('not-possible', `${shown(archive.partition)} is there already`, {
+      hint: `rename it, or leave it: an archive is only restored where its partition is gone`,
+    });
+  }
+  try {
+    if (there === null) await load(deps, archive, written, table, range, request);
+    await attach(deps, archive, table, range, request);
+  } catch (error) {
+    throw explainOwnStatement(error, `restoring ${archive.partition.name}`);
+  }
+}
+
+function shown({ schema, name }: TableName): string {
+  return `${schema}.${name}`;
+}
+
+async function parentOf(session: Session, { table, partition }: Archive): Promise<PartitionedTable> {
+  const tables = await readPartitionedTables(session, null);
+  const found = tables.find(({ schema, name }) => schema === table.schema && name === table.name);
+  if (found !== undefined && !('why' in found)) return found;
+  throw new PulseError(
+    'not-possible',
+    `there is no table ${shown(table)} partitioned by time for ${partition.name} to go back to`,
+    {
+      hint: 'pulse-migrate partition list shows all of them',
+    },
+  );
+}
+
+function rangeOf({ from, to, partition }: Archive): ClosedRange {
+  if (from === null || to === null) {
+    throw new PulseError('not-possible', `${partition.name} had open bounds, and is not restored by this command`);
+  }
+  return { from: instantOf(new Date(from)), to: instantOf(new Date(to)) };
+}
+
+const inRange = 'pulse_migrate_range';
+
+/** All of it in one transaction, so that a kill leaves nothing behind. */
+async function load(
+  deps: RestoreDeps,
+  archive: Archive,
+  written: Written,
+  table: PartitionedTable,
+  range: ClosedRange,
+  { schema, store }: RestoreRequest,
+): Promise<void> {
+  const { session } = deps;
+  const { partition, format, columns } = archive;
+  try {
+    await session.run(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 10000;
+${steadySettings.text}`);
+    const model = table.partitions.findLast(({ isTable }) => isTable) ?? table;
+    for (const statement of await statementsApart(session, table, model, partition)) await session.run(statement.sql);
+    const { before, copy, behind } = copyIn(format, partition, columns);
+    const [content, stored] = [new Tap(), new Tap()];
+    if (before !== null) await session.run(before.text);
+    const read = stored.through(whileWanted(store.get(archive.object), deps.signal));
+    const parts = content.through(gunzipped(read, `${store.shown}${archive.object}`));
+    await session.copyIn(copy.text, parts);
+    if (behind !== null) await session.run(behind.text);
+    if (!isSame(content.digest(), written.content)) throw notTheSame(archive, 'does not read as it was written');
+    const again = new Tap();
+    for await (const _part of again.through(session.copyOut(copyOut(format, partition, columns).text))) {
+      // Only looked at.
+    }
+    if (!isSame(again.digest(), written.content))
+      throw notTheSame(archive, 'does not give the rows that were archived');
+    await session.run(rangeCheck(partition, table, range).text);
+    await session.rows(markRestore(schema, archive.entry, 'loaded_at'));
+    deps.signal.throwIfAborted();
+    await session.run('COMMIT');
+  } catch (error) {
+    await rollBack(session);
+    throw error;
+  }
+}
+
+function notTheSame({ object, place }: Archive, what: string): PulseError {
+  return new PulseError('archive-failed', `${object} at ${place} ${what}; nothing was restored`, {
+    hint: 'compare the object with the manifest: pulse-migrate partition archives --json',
+  });
+}
+
+/** By which ATTACH knows the range of every row without looking at one under its locks. */
+function rangeCheck(partition: TableName, { key }: PartitionedTable, range: ClosedRange): Sql {
+  const column = ident(key.column);
+  const [from, to] = [boundLiteral(key.type, range.from), boundLiteral(key.type, range.to)];
+  return sql`ALTER TABLE ${ident(partition.schema, partition.name)} ADD CONSTRAINT ${raw(inRange)}
+  CHECK (${column} IS NOT NULL AND ${column} >= ${from} AND ${column} < ${to})`;
+}
+
+/** So long the part of the work may take that holds locks on what clients use, milliseconds. */
+const statementLimitMs = 3000;
+
+async function attach(
+  deps: RestoreDeps,
+  archive: Archive,
+  table: PartitionedTable,
+  range: ClosedRange,
+  { schema, patience }: RestoreRequest,
+): Promise<void> {
+  const { session } = deps;
+  await addForeignKeys(session, table, archive.partition);
+  const { locks, attach: statement } = statementsToAttach(table, archive.partition, range);
+  const name = ident(archive.partition.schema, archive.partition.name);
+  for (let attempt = 1; ; attempt += 1) {
+    deps.signal.throwIfAborted();
+    try {
+      await session.run(`BEGIN; SET LOCAL statement_timeout = ${statementLimitMs}; SET LOCAL idle_in_transaction_session_timeout = ${statementLimitMs};
+SET LOCAL lock_timeout = ${lockTimeout(attempt, patience)}; SET LOCAL search_path = ''; ${utcSettings.text}`);
+      for (const { sql: text } of [...locks, statement]) await session.run(text);
+      await session.run(sql`ALTER TABLE ${name} DROP CONSTRAINT ${raw(inRange)}`.text);
+      await session.rows(markRestore(schema, archive.entry, 'restored_at'));
+      await session.run('COMMIT');
+      return;
+    } catch (error) {
+      await rollBack(session);
+      const isLock = error instanceof StatementError && ['55P03', '40P01'].includes(error.sqlstate);
+      if (!isLock) throw error;
+      if (attempt > patience.retries) {
+        throw new PulseError(
+          'lock-not-obtained',
+          `${archive.partition.name} is loaded, and no lock for attaching it came in ${attempt} tries`,
+          {
+            hint: 'run the command again: it goes on from there',
+          },
+        );
+      }
+      await deps.sleep(pauseAfter(attempt, patience, deps.chance()));
+    }
+  }
+}
+
+/**
+ * The foreign keys that the table gives its partitions, proven here without a lock that anybody waits for: ATTACH takes
+ * the ones that are there instead of looking at every row while it has the other tables locked.
+ */
+async function addForeignKeys(session: Session, table: PartitionedTable, partition: TableName): Promise<void> {
+  const name = ident(partition.schema, partition.name);
+  const keys = await session.rows<{ name: string; definition: string; there: boolean; valid: boolean }>(sql`
+SELECT k.conname AS name, pg_catalog.pg_get_constraintdef(k.oid) AS definition, l.oid IS NOT NULL AS there, COALESCE(l.convalidated, false) AS valid
+FROM pg_catalog.pg_constraint AS k
+LEFT JOIN pg_catalog.pg_constraint AS l ON l.conrelid = pg_catalog.to_regclass(${name.text})::pg_catalog.oid AND l.conname = k.conname AND l.contype = 'f'
+WHERE k.conrelid = ${String(table.oid)}::pg_catalog.oid AND k.contype = 'f' AND k.conparentid = 0 ORDER BY k.oid`);
+  for (const key of keys) {
+    const constraint = ident(key.name);
+    if (!key.there) {
+      await session
+        .run(
+          `BEGIN; SET LOCAL lock_timeout = 1000; ALTER TABLE ${name.text} ADD CONSTRAINT ${constraint.text} ${key.definition} NOT VALID; COMMIT`,
+        )
+        .catch(async (error: unknown) => {
+          await rollBack(session);
+          throw error;
+        });
+    }
+    if (!key.valid) await session.run(`ALTER TABLE ${name.text} VALIDATE CONSTRAINT ${constraint.text}`);
+  }
+}

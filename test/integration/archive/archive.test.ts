@@ -1,0 +1,225 @@
+import { appendFile, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { expect } from 'vitest';
+import type { TestDatabase } from '../../support/database.ts';
+import { openSession } from '../../support/open-session.ts';
+import { test } from '../../support/program.ts';
+import { openProject, type Project } from '../../support/project.ts';
+import { startS3 } from '../../support/s3.ts';
+
+/** Every kind of value that a text has to bring back as it was, in names that need quotes. */
+const logs = `CREATE TYPE mood AS ENUM ('good', 'b,a"d');
+CREATE TABLE people (id int PRIMARY KEY);
+INSERT INTO people SELECT generate_series(0, 9);
+CREATE TABLE "Audit logs" (
+  id bigint GENERATED ALWAYS AS IDENTITY, "at" timestamptz NOT NULL, "Who" int REFERENCES people, note text, body json, data jsonb, raw bytea,
+  amount numeric, ratio float8, mood mood, tags text[], took interval, seen daterange, twice int GENERATED ALWAYS AS ("Who" * 2) STORED,
+  PRIMARY KEY (id, "at")
+) PARTITION BY RANGE ("at");
+CREATE INDEX ON "Audit logs" ("Who");
+CREATE TABLE "Audit logs_2025_q1" PARTITION OF "Audit logs" FOR VALUES FROM ('2025-01-01 00:00+00') TO ('2025-04-01 00:00+00');
+CREATE TABLE "Audit logs_2025_q2" PARTITION OF "Audit logs" FOR VALUES FROM ('2025-04-01 00:00+00') TO ('2025-07-01 00:00+00');
+INSERT INTO "Audit logs" ("at", "Who", note, body, data, raw, amount, ratio, mood, tags, took, seen)
+SELECT '2025-01-01 00:00+00'::timestamptz + i * interval '4 hours 3.000001 seconds', i % 10,
+  (ARRAY[NULL, '', 'a,"b"', E'two\\nlines\\r\\n', E'back\\\\slash \\\\.', '\\.', 'é 𝄞 '';--', E'\\t'])[i % 8 + 1],
+  (ARRAY[NULL, '{"a": [1, 2]}', '"x"', 'null'])[i % 4 + 1]::json, jsonb_build_object('k', i, 'n', E'\\n'),
+  decode(lpad(to_hex(i), 8, '0'), 'hex'), (ARRAY['NaN', '0.100', '123456789012345678901234567890.5', NULL])[i % 4 + 1]::numeric,
+  (ARRAY['Infinity', '0.1', '1e-300', '-0'])[i % 4 + 1]::float8, (ARRAY['good', 'b,a"d', NULL])[i % 3 + 1]::mood,
+  ARRAY['x', NULL, '', 'a,b', '"'], make_interval(months => i, secs => 0.5), daterange('2025-01-01', NULL)
+FROM generate_series(0, 1000) AS i;
+`;
+
+const partition = '"Audit logs_2025_q1"';
+
+/** All rows of a table, as one number. */
+async function sumOf({ admin }: TestDatabase, table: string) {
+  const [row] = await admin<{ rows: number; sum: string }>(
+    `SELECT count(*)::int AS rows, md5(string_agg(t::text, chr(10) ORDER BY id)) AS sum FROM ${table} AS t`,
+  );
+  if (row === undefined) throw new Error('no row');
+  return row;
+}
+
+async function partitionsOf({ admin }: TestDatabase): Promise<readonly string[]> {
+  const rows = await admin<{ name: string }>(
+    `SELECT c.relname AS name FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = '"Audit logs"'::regclass ORDER BY 1`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+function archiving(place: string, ...more: readonly string[]): readonly string[] {
+  return ['partition', 'archive', '"Audit logs"', '--before', '2025-04-01', '--to', place, '--json', ...more];
+}
+
+async function restored(project: Project, env = {}): Promise<void> {
+  await project.done(['partition', 'restore', 'Audit logs', 'Audit logs_2025_q1'], { env });
+}
+
+const kinds = [
+  ['csv', 'a directory'],
+  ['jsonl', 'a directory'],
+  ['csv', 'S3'],
+  ['jsonl', 'S3'],
+] as const;
+
+test.for(kinds)(
+  'a partition archived as %s to %s and dropped comes back with every row as it was',
+  async ([format, where], { database }) => {
+    await database.admin(logs);
+    if (format === 'jsonl') await database.admin(`UPDATE "Audit logs" SET body = NULL WHERE body::text = 'null'`);
+    const project = await openProject(null, database);
+    const [before, all] = [await sumOf(database, partition), await sumOf(database, '"Audit logs"')];
+    await using s3 = where === 'S3' ? await startS3(join(project.directory, 's3')) : null;
+    const place = s3 === null ? 'old/logs' : 's3://archive/logs/2025';
+    const env = s3?.env ?? {};
+    const more = ['--format', format, '--drop', '--i-know', ...(s3 === null ? [] : ['--endpoint', s3.endpoint])];
+
+    const run = await project.done(archiving(place, ...more), { env });
+
+    expect(run.json().result).toMatchObject({ archived: [{ name: 'Audit logs_2025_q1', dropped: true }] });
+    expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q2']);
+    expect(await database.admin(`SELECT to_regclass('${partition}') AS there`)).toEqual([{ there: null }]);
+
+    await restored(project, env);
+
+    expect(await sumOf(database, partition)).toEqual(before);
+    expect(await sumOf(database, '"Audit logs"')).toEqual(all);
+    expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q1', 'Audit logs_2025_q2']);
+  },
+);
+
+test('an archive without --drop leaves its partition as it was, and holds what COPY gives', async ({ database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  const before = await sumOf(database, '"Audit logs"');
+
+  await project.done(archiving('old'));
+
+  expect(await sumOf(database, '"Audit logs"')).toEqual(before);
+  const [file = ''] = await readdir(join(project.directory, 'old'));
+  const text = gunzipSync(await readFile(join(project.directory, 'old', file))).toString();
+  expect(text.split('\n')[0]).toBe('id,at,Who,note,body,data,raw,amount,ratio,mood,tags,took,seen');
+  const list = await project.done(['partition', 'archives', '--json']);
+  expect(list.json().result).toMatchObject({
+    archives: [{ object: file, dropped: false, written: { content: { bytes: Buffer.byteLength(text) } } }],
+  });
+});
+
+test('an archive that was changed since is not restored, and nothing of it remains', async ({ database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(archiving('old', '--drop', '--i-know'));
+  const [file = ''] = await readdir(join(project.directory, 'old'));
+  await appendFile(join(project.directory, 'old', file), 'more');
+
+  const run = await project.cli(['partition', 'restore', 'Audit logs', 'Audit logs_2025_q1', '--json']);
+
+  expect(run.json()).toMatchObject({ exitCode: 1, error: { code: 'archive-failed' } });
+  expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q2']);
+  expect(await database.admin(`SELECT to_regclass('${partition}') AS there`)).toEqual([{ there: null }]);
+});
+
+test('without --i-know nothing is dropped, nothing written and nothing detached', async ({ database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+
+  const run = await project.cli(archiving('old', '--drop'));
+
+  expect(run.json()).toMatchObject({
+    exitCode: 8,
+    error: { code: 'confirmation-needed', message: expect.stringContaining('public.Audit logs_2025_q1') },
+  });
+  expect(await partitionsOf(database)).toHaveLength(2);
+  await expect(readdir(join(project.directory, 'old'))).rejects.toThrow('ENOENT');
+});
+
+test('JSON that lines of JSON cannot bring back exactly is refused, and its partition stays', async ({ database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+
+  const run = await project.cli(archiving('old', '--format', 'jsonl', '--json'));
+
+  expect(run.json()).toMatchObject({
+    exitCode: 2,
+    error: { code: 'not-possible', hint: expect.stringContaining('csv') },
+  });
+  expect(await readdir(join(project.directory, 'old')).catch(() => [])).toEqual([]);
+});
+
+/** So many rows that a kill meets the work at different places. */
+const many = `INSERT INTO "Audit logs" ("at", "Who", note)
+SELECT '2025-01-01 00:00+00'::timestamptz + i * interval '1 minute', i % 10, repeat(md5(i::text), 4) FROM generate_series(1, 100000) AS i;`;
+
+test('an archive and a restore that are killed at any moment are finished by the same command, and no row is lost', {
+  timeout: 180_000,
+}, async ({ database, start }) => {
+  await database.admin(logs + many);
+  const project = await openProject(null, database);
+  const before = await sumOf(database, partition);
+  const killedAfter = async (argv: readonly string[], milliseconds: number) => {
+    const program = start(project, argv);
+    setTimeout(() => program.kill('SIGKILL'), milliseconds);
+    return (await program.ended).exitCode === 0;
+  };
+  const drop = archiving('old', '--drop', '--i-know');
+  const restore = ['partition', 'restore', 'Audit logs', 'Audit logs_2025_q1'];
+
+  let delay = 300;
+  while (!(await killedAfter(drop, delay))) delay += 150;
+  expect(await database.admin(`SELECT to_regclass('${partition}') AS there`)).toEqual([{ there: null }]);
+  expect(await readdir(join(project.directory, 'old'))).toEqual([expect.stringMatching(/\.csv\.gz$/)]);
+  delay = 300;
+  while (!(await killedAfter(restore, delay))) delay += 150;
+
+  expect(await sumOf(database, partition)).toEqual(before);
+  expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q1', 'Audit logs_2025_q2']);
+});
+
+test('a partition beside a DEFAULT partition, where DETACH cannot be CONCURRENTLY, is archived and dropped', async ({
+  database,
+}) => {
+  await database.admin(`${logs}CREATE TABLE rest PARTITION OF "Audit logs" DEFAULT;`);
+  const project = await openProject(null, database);
+
+  await project.done(archiving('old', '--drop', '--i-know'));
+
+  expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q2', 'rest']);
+});
+
+test('a detaching that a long transaction has stopped is finished by the next archive, which then drops', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  const before = await sumOf(database, partition);
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; SELECT count(*) FROM "Audit logs"');
+
+  const stopped = await project.cli(archiving('old', '--drop', '--i-know', '--lock-retries', '0'));
+  expect(stopped.json()).toMatchObject({ exitCode: 4, error: { code: 'lock-not-obtained' } });
+  expect(await sumOf(database, partition)).toEqual(before);
+  await reader.run('COMMIT');
+  const run = await project.done(archiving('old', '--drop', '--i-know'));
+
+  expect(run.json().result).toMatchObject({ archived: [{ name: 'Audit logs_2025_q1', rows: before.rows }] });
+  expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q2']);
+});
+
+test('a partition that rows of another table refer to is told so, and stays in its table with its rows', async ({
+  database,
+}) => {
+  await database.admin(`${logs}CREATE TABLE notes (id bigint, "at" timestamptz, FOREIGN KEY (id, "at") REFERENCES "Audit logs");
+INSERT INTO notes SELECT id, "at" FROM ${partition} LIMIT 1;`);
+  const project = await openProject(null, database);
+  const before = await sumOf(database, '"Audit logs"');
+
+  const run = await project.cli(archiving('old', '--drop', '--i-know'));
+
+  expect(run.json()).toMatchObject({
+    exitCode: 2,
+    error: { code: 'not-possible', hint: expect.stringContaining('refer') },
+  });
+  expect(await sumOf(database, '"Audit logs"')).toEqual(before);
+  expect(await partitionsOf(database)).toHaveLength(2);
+});
