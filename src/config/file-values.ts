@@ -38,7 +38,25 @@ function namesUnder(prefix: string): string[] {
 
 function plainValue(node: FileNode): unknown {
   if (node.kind === 'scalar') return node.value;
-  return node.kind === 'list' ? node.items.map(plainValue) : {};
+  // A Map: a key named __proto__ is a key like any other.
+  if (node.kind === 'section') return new Map(node.entries.map(({ name, node: inner }) => [name, plainValue(inner)]));
+  return node.items.map(plainValue);
+}
+
+/** Where a part of a value stands: the key itself, so that one whose value is missing is found too. */
+function locationOf(node: FileNode, path: readonly string[]): Location {
+  let [at, inside] = [node.location, node];
+  for (const step of path) {
+    if (inside.kind === 'list') {
+      inside = inside.items[Number(step)] ?? inside;
+      at = inside.location;
+    } else if (inside.kind === 'section') {
+      const entry = inside.entries.find(({ name }) => name === step);
+      if (entry === undefined) break;
+      [at, inside] = [entry.location, entry.node];
+    }
+  }
+  return at;
 }
 
 function unknownKey(entry: FileEntry, where: string, known: readonly string[]): Problem {
@@ -71,11 +89,14 @@ function checkValue(
     check.values.set(key.name, { raw, location: node.location });
     return;
   }
-  check.problems.push({
-    message: `${shown} ${reading.problem}`,
-    hint: reading.hint ?? `${shown}: ${key.description}`,
-    location: node.location,
-  });
+  for (const { problem, hint, at = [] } of [reading, ...(reading.others ?? [])]) {
+    const name = [shown, ...at].join('.');
+    check.problems.push({
+      message: `${name} ${problem}`,
+      hint: hint ?? `${shown}: ${key.description}`,
+      location: locationOf(node, at),
+    });
+  }
 }
 
 /** One level of keys; `label` is how the level is called in messages: '', 'backup.', 'environments.production.'. */

@@ -168,6 +168,8 @@ export async function loadSettings(flags: FlagInput, around: Surroundings): Prom
       skip: [...new Set([...layers.value(keys.checksSkip, []), ...(flags.skipCheck ?? [])])],
       freeSpaceCommand: layers.value(keys.freeSpaceCommand, null),
     },
+    partitions: layers.value(keys.partitions, []),
+    retention: layers.value(keys.retention, []),
     origins: layers.origins,
     file: file?.shown ?? null,
     warnings: chosen.warnings.map(({ message, hint }) => (hint === undefined ? message : `${message}; ${hint}`)),

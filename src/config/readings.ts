@@ -1,9 +1,16 @@
 /** Reads single values of the configuration: each reader says what it expects when the value does not fit. */
 import { durationUnits, parseDuration } from '../durations.ts';
 
+/** What does not fit, and where below the value that was read: `['commits', 'period']`. */
+export interface Misfit {
+  readonly problem: string;
+  readonly hint?: string;
+  readonly at?: readonly string[];
+}
+
 export type Reading<Value> =
   | { readonly ok: true; readonly value: Value }
-  | { readonly ok: false; readonly problem: string; readonly hint?: string };
+  | (Misfit & { readonly ok: false; readonly others?: readonly Misfit[] });
 
 export type Read<Value> = (raw: unknown) => Reading<Value>;
 

@@ -1,4 +1,5 @@
 /** The one table of everything that can be configured. Reading, checking, the example file and the README follow it. */
+import { readPartitionedTables } from './partitioned-tables.ts';
 import {
   type Read,
   readBoolean,
@@ -10,6 +11,7 @@ import {
   readText,
   readTextList,
 } from './readings.ts';
+import { readRetentionRules } from './retention-rules.ts';
 import type { FlagInput } from './settings.ts';
 
 /** One key of the configuration file; `backup.policy` is `policy` inside the section `backup`. */
@@ -147,6 +149,20 @@ export const keys = {
     description:
       "a command that prints the free bytes of the server's data disk, where it cannot be measured from here",
     read: readText,
+  }),
+  partitions: key('partitions', {
+    type: 'section of tables, each with `period` and `lead`',
+    default: 'none: `partition create-next` serves the tables whose partitions show their period',
+    description:
+      'tables partitioned by time: `period` is day, week, month, quarter or year, `lead` so many of them ahead; an environment with this key replaces all of it',
+    read: readPartitionedTables,
+  }),
+  retention: key('retention', {
+    type: 'section of tables, each with a list of rules',
+    default: 'none: no row of a table without a rule is ever touched',
+    description:
+      'which rows go when, by `retention run`; see `.pulsemigraterc.example`; an environment with this key replaces all of it',
+    read: readRetentionRules,
   }),
 } as const;
 

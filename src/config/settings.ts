@@ -1,4 +1,6 @@
+import type { PartitionedTableSetting } from '../periods.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
+import type { RetentionRule } from '../retention-rule.ts';
 
 /** Where a value came from, as shown to people: `--dir`, `DATABASE_URL`, `.pulsemigraterc:3`, `default`. */
 export type Origin = string;
@@ -39,6 +41,10 @@ export interface Settings {
     /** A shell command whose output is the free bytes of the server's data disk. */
     readonly freeSpaceCommand: string | null;
   };
+  /** Tables that are partitioned by time. */
+  readonly partitions: readonly PartitionedTableSetting[];
+  /** In the order of the file. */
+  readonly retention: readonly RetentionRule[];
   /** Where each value came from, for `--verbose` and for messages. */
   readonly origins: Readonly<Record<string, Origin>>;
   /** Path of the configuration file as shown, or null. */

@@ -3,8 +3,9 @@
  * session's time zone leaves a hole or an overlap of hours as soon as another session makes the next one (measured).
  */
 
-export const periods = ['day', 'week', 'month', 'quarter', 'year'] as const;
-export type Period = (typeof periods)[number];
+import { type Period, periods } from '../periods.ts';
+
+export { type Period, periods };
 
 /** Microseconds since 1970 in UTC, as PostgreSQL keeps time. */
 export type Instant = bigint;

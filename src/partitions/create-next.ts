@@ -1,5 +1,6 @@
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import type { PartitionedTableSetting } from '../periods.ts';
 import { type BlockerWatch, blockerWatch, describeBlocker, type WatchDeps } from '../postgres/blockers.ts';
 import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import { type LockPatience, lockTimeout, pauseAfter } from '../postgres/lock-schedule.ts';
@@ -15,6 +16,7 @@ import {
   type TableName,
   utcSettings,
 } from './catalog.ts';
+import { settingsByOid } from './configured-tables.ts';
 import { leafName, numbered } from './leaf-name.ts';
 import { calendarOfPartitions } from './list.ts';
 import { missingRanges } from './missing-ranges.ts';
@@ -31,12 +33,14 @@ export interface PartitionDeps extends WatchDeps {
 }
 
 export interface CreateNextInput {
-  /** As typed; none means every table whose period its partitions show. */
+  /** As typed; none means every table that is configured or whose period its partitions show. */
   readonly tables: readonly string[];
-  /** Null: as the partitions that are there show. */
+  /** For all of them; null: as configured, else as the partitions that are there show. */
   readonly period: Period | null;
-  /** So many whole periods behind the present one; null: by the period. */
+  /** So many whole periods behind the present one, for all of them; null: as configured, else by the period. */
   readonly lead: number | null;
+  /** What the configuration says of single tables. */
+  readonly configured: readonly PartitionedTableSetting[];
   readonly now: Date;
   readonly dryRun: boolean;
   readonly patience: LockPatience;
@@ -84,10 +88,11 @@ const usualLead: Readonly<Record<Period, number>> = { day: 14, week: 6, month: 3
 /**
  * Makes the partitions that are missing between now and the horizon, each in a transaction of its own that clients wait
  * for no longer than one lock timeout. Run again it finds nothing to do; several at once do no harm.
- * @throws {PulseError} `not-possible` for a table that was named and cannot be served, `lock-not-obtained` with the
+ * @throws {PulseError} `not-possible` for a table that was named or configured and cannot be served, `lock-not-obtained` with the
  * blockers' names when the budget is spent.
  */
 export async function createNext(deps: PartitionDeps, input: CreateNextInput): Promise<CreateNextResult> {
+  const settings = await settingsByOid(deps.session, input.configured);
   const found = await chosenTables(deps.session, input);
   const tables: NextOfTable[] = [];
   const skipped: OtherTable[] = [];
@@ -95,14 +100,16 @@ export async function createNext(deps: PartitionDeps, input: CreateNextInput): P
   const blockers = blockerWatch(deps);
   try {
     for (const table of found) {
-      const calendar = 'why' in table ? null : input.period ? calendarOf(input.period) : calendarOfPartitions(table);
+      const setting = 'why' in table ? undefined : settings.get(table.oid);
+      const period = input.period ?? setting?.period ?? null;
+      const calendar = 'why' in table ? null : period ? calendarOf(period) : calendarOfPartitions(table);
       if ('why' in table || calendar === null) {
         const other = 'why' in table ? table : { ...nameOf(table), why: noPeriod(table) };
-        if (input.tables.length > 0) throw refused(other);
+        if (input.tables.length > 0 || setting !== undefined) throw refused(other);
         skipped.push(other);
         continue;
       }
-      const lead = input.lead ?? usualLead[calendar.period];
+      const lead = input.lead ?? setting?.lead ?? usualLead[calendar.period];
       tables.push(await extend(deps, blockers, table.oid, { ...input, calendar, lead }, statements));
     }
   } catch (error) {

@@ -23,15 +23,21 @@ export function registerPartition(program: Command, addAction: AddAction): void 
 
   const next = group
     .command('create-next')
-    .argument('[table...]', 'only these tables; without any, all whose partitions show their period')
+    .argument(
+      '[table...]',
+      'only these tables; without any, all that are configured or whose partitions show their period',
+    )
     .summary('make the partitions of the next periods')
     .description(
       'Makes the partitions that are missing from the present period to the end of the lead, with bounds in UTC and all ' +
         'properties of the partition before. Each is made apart and attached in a moment; run again it changes nothing. ' +
         'Exit 1 where rows in a DEFAULT partition are in the way.',
     )
-    .option('--lead <n>', 'so many periods ahead (14 days, 6 weeks, 3 months, 2 quarters, 1 year)')
-    .option('--period <period>', `${periods.join(', ')}; without it as the partitions show`)
+    .option(
+      '--lead <n>',
+      'so many periods ahead; without it as configured, else 14 days, 6 weeks, 3 months, 2 quarters, 1 year',
+    )
+    .option('--period <period>', `${periods.join(', ')}; without it as configured, else as the partitions show`)
     .option('--now <time>', 'rehearse another day: an ISO 8601 time')
     .option('--dry-run', 'print the statements, and run none of them');
   examples(next, [
@@ -70,7 +76,12 @@ async function createNext(invocation: Invocation, tables: readonly string[]): Pr
     const { createNext: create } = await import('../../partitions/create-next.ts');
     const deps = await runnerDeps(invocation, opened);
     const timeoutMs = Math.min(settings.lock.timeoutMs, longestLockMs);
-    const result = await create(deps, { ...asked, largestDefault, patience: { ...settings.lock, timeoutMs } });
+    const result = await create(deps, {
+      ...asked,
+      configured: settings.partitions,
+      largestDefault,
+      patience: { ...settings.lock, timeoutMs },
+    });
     const text = invocation.global.quiet ? '' : asked.dryRun ? script(result) : renderNext(result, invocation.style);
     const held = result.tables.flatMap(({ name, waiting }) => waiting.map((rows) => ({ name, ...rows })));
     const [first] = held;

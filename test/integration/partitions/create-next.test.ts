@@ -217,7 +217,7 @@ test('a DEFAULT partition that is too large to be looked through under a lock is
 INSERT INTO commits (id, repo_id, sha, committed_at) VALUES ('old', 1, 'x', '1999-12-24')`);
   await using session = await openSession(database.url);
   const deps = runnerDeps(session, database.url);
-  const input = { tables: ['commits'], period: null, lead: 1, now: new Date(now), dryRun: false };
+  const input = { tables: ['commits'], period: null, lead: 1, configured: [], now: new Date(now), dryRun: false };
   const patience = { timeoutMs: 200, retries: 3 };
 
   const refused = await createNext(deps, { ...input, patience, largestDefault: 8191 });
@@ -312,4 +312,74 @@ CREATE TABLE by_list (n int) PARTITION BY LIST (n)`);
     skipped: [{ name: 'by_list' }],
   });
   expect(text).toContain('no partition from 2026-12-01 to 2027-01-01');
+});
+
+test('a configured table gets its own period and lead, beside those whose partitions show theirs', async ({
+  database,
+}) => {
+  await database.admin(`${commits}CREATE TABLE days (d date NOT NULL) PARTITION BY RANGE (d)`);
+  const project = await openProject(null, database);
+  await project.configure('partitions: { public.days: { period: quarter, lead: 1 } }\n');
+
+  const run = await project.done(['partition', 'create-next', '--now', now, '--json']);
+
+  expect(run.json().result).toMatchObject({
+    tables: [
+      { name: 'commits', period: 'month', lead: 3 },
+      { name: 'days', period: 'quarter', lead: 1 },
+    ],
+  });
+  expect(await boundsOf(database, 'days')).toEqual([
+    "days_2026_q4: FROM ('2026-10-01') TO ('2027-01-01')",
+    "days_2027_q1: FROM ('2027-01-01') TO ('2027-04-01')",
+  ]);
+});
+
+test('flags stand above the configuration, and what it leaves out is as the partitions show', async ({ database }) => {
+  await database.admin(commits);
+  const project = await openProject(null, database);
+  await project.configure('partitions: { commits: { lead: 1 } }\n');
+  const leadOf = async (...argv: string[]) =>
+    (await project.done(['partition', 'create-next', '--now', now, '--dry-run', '--json', ...argv])).json().result;
+
+  expect(await leadOf()).toMatchObject({ tables: [{ period: 'month', lead: 1 }] });
+  expect(await leadOf('commits', '--lead', '5')).toMatchObject({ tables: [{ period: 'month', lead: 5 }] });
+});
+
+const unfit: ReadonlyArray<readonly [table: string, why: string]> = [
+  ['comits', 'there is no such table'],
+  ['"unfinished', 'there is no such table'],
+  ['plain', 'it is not partitioned'],
+  ['hashed', 'it is partitioned by hash, not by range'],
+];
+
+test.for(unfit)(
+  'a configuration that names %s is refused (%s) before a partition of any table is made',
+  async ([table, why], { database }) => {
+    await database.admin(`${commits}CREATE TABLE plain (t timestamptz);
+CREATE TABLE hashed (id int) PARTITION BY HASH (id)`);
+    const before = await boundsOf(database, 'commits');
+    const project = await openProject(null, database);
+    await project.configure(`partitions: { commits: { lead: 3 }, '${table}': { period: month } }\n`);
+
+    const run = await project.cli(['partition', 'create-next', '--now', now, '--json']);
+
+    expect(run.json()).toMatchObject({ exitCode: 2, error: { code: 'not-possible' } });
+    expect(run.json().error?.message).toContain(why);
+    expect(run.json().error?.message).toContain(`names ${table}`);
+    expect(await boundsOf(database, 'commits')).toEqual(before);
+  },
+);
+
+test('a table that is configured under two names is refused with both', async ({ database }) => {
+  await database.admin(commits);
+  const project = await openProject(null, database);
+  await project.configure('partitions: { commits: { lead: 3 }, public.commits: { lead: 2 } }\n');
+
+  const run = await project.cli(['partition', 'create-next', '--json']);
+
+  expect(run.json().error).toMatchObject({
+    code: 'not-possible',
+    message: 'partitions in the configuration names public.commits: it is the same table as commits',
+  });
 });
