@@ -85,6 +85,13 @@ export type ProgressEvent =
     }
   | { readonly type: 'embedded-starting'; readonly version: string; readonly fresh: boolean }
   | { readonly type: 'embedded-started'; readonly version: string; readonly directory: string }
+  | {
+      /** A transaction of a rule of retention; `last` is the youngest row that went, in UTC. */
+      readonly type: 'retention-batch';
+      readonly table: string;
+      readonly removed: number;
+      readonly last: string | null;
+    }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string };
 
 export type Emit = (event: ProgressEvent) => void;

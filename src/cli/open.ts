@@ -217,3 +217,14 @@ export function textFlag(flags: Invocation['flags'], key: string): string | unde
   const value = flags[key];
   return typeof value === 'string' ? value : undefined;
 }
+
+/** A day or a time with its zone, which would be this machine's without one. */
+export function timeFlag(flags: Invocation['flags'], key: string): Date | null {
+  const text = textFlag(flags, key);
+  if (text === undefined) return null;
+  const time = new Date(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
+  if (/^\d{4}-\d\d-\d\d(T.*(Z|[+-]\d\d:?\d\d))?$/.test(text) && !Number.isNaN(time.getTime())) return time;
+  throw new PulseError('usage', `--${key} takes a day or a time with its zone, not "${text}"`, {
+    hint: `for example: --${key} 2027-01-01, or --${key} 2027-01-01T12:00:00Z`,
+  });
+}

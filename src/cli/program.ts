@@ -13,6 +13,7 @@ import { registerHistory } from './commands/history.ts';
 import { registerNew } from './commands/new.ts';
 import { registerPartition } from './commands/partition.ts';
 import { registerRepair } from './commands/repair.ts';
+import { registerRetention } from './commands/retention.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerUp } from './commands/up.ts';
 import { examples } from './examples.ts';
@@ -32,6 +33,7 @@ const registrations = {
   repair: registerRepair,
   doctor: registerDoctor,
   partition: registerPartition,
+  retention: registerRetention,
   embedded: registerEmbedded,
   completion: registerCompletion,
 };

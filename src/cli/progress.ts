@@ -135,6 +135,11 @@ function tell(
     }
     case 'check-finished':
       return null;
+    case 'retention-batch':
+      return [
+        'going',
+        `${event.table}: ${event.removed} rows${event.last === null ? '' : ` up to ${event.last}`} are gone`,
+      ];
     case 'backup-started':
       return ['err', `backup of ${bytes(event.databaseBytes)} to ${event.path}`];
     case 'backup-progress': {

@@ -14,6 +14,7 @@ export const layoutRelations = [
   'lease',
   'guard',
   'archive',
+  'retention_run',
 ] as const;
 
 /** A statement of our own DDL, with what it is for: the list is what a dry run prints and what the real run executes. */
@@ -233,6 +234,38 @@ const third: Layout = (schema) => [
   {
     purpose: 'says what it is for',
     sql: sql`COMMENT ON TABLE ${ident(schema, 'archive')} IS ${'Archives of partitions: where they are, and what they have to read back as. Without rows: begun.'}`,
+  },
+  {
+    purpose: 'what each rule of retention removed, counted in the transactions that removed it',
+    sql: sql`CREATE TABLE ${ident(schema, 'retention_run')} (
+  id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  run            uuid        NOT NULL,
+  table_name     text        NOT NULL,
+  action         text        NOT NULL,
+  rule           jsonb       NOT NULL,
+  state          text        NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'failed', 'interrupted')),
+  cutoff         timestamptz NOT NULL,
+  removed        bigint      NOT NULL DEFAULT 0,
+  made           bigint      NOT NULL DEFAULT 0,
+  transactions   bigint      NOT NULL DEFAULT 0,
+  first_at       timestamptz,
+  last_at        timestamptz,
+  through        timestamptz,
+  partitions     text[]      NOT NULL DEFAULT '{}',
+  failure        text,
+  role           text        NOT NULL DEFAULT session_user,
+  actor          jsonb       NOT NULL,
+  started_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  finished_at    timestamptz,
+  tool_version   text        NOT NULL,
+  server_version text        NOT NULL DEFAULT pg_catalog.current_setting('server_version'),
+  CHECK ((state = 'running') = (finished_at IS NULL))
+)`,
+  },
+  {
+    purpose: 'says what it is for',
+    sql: sql`COMMENT ON TABLE ${ident(schema, 'retention_run')} IS
+  'Runs of the rules of retention: what went, counted in the transactions in which it went. Periods before "through" are put together.'`,
   },
 ];
 

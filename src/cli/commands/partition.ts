@@ -5,7 +5,7 @@ import type { CreateNextResult, WaitingRows } from '../../partitions/create-next
 import type { ListedTable, ListResult } from '../../partitions/list.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings, positiveInteger, runnerDeps, textFlag } from '../open.ts';
+import { openSession, openSettings, positiveInteger, runnerDeps, textFlag, timeFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, type Cell, count, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
@@ -67,7 +67,7 @@ async function createNext(invocation: Invocation, tables: readonly string[]): Pr
     tables,
     lead: positiveInteger(flags, 'lead') ?? null,
     period: periodOf(textFlag(flags, 'period')),
-    now: timeOf(textFlag(flags, 'now')) ?? invocation.runtime.now(),
+    now: timeFlag(flags, 'now') ?? invocation.runtime.now(),
     dryRun: flags['dryRun'] === true,
   };
   const settings = await openSettings(invocation);
@@ -119,15 +119,6 @@ function periodOf(text: string | undefined): Period | null {
   if (period !== undefined) return period;
   throw new PulseError('usage', `--period takes ${periods.join(', ')}, not "${text}"`, {
     hint: 'for example: --period month',
-  });
-}
-
-function timeOf(text: string | undefined): Date | null {
-  if (text === undefined) return null;
-  const time = new Date(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
-  if (/^\d{4}-\d\d-\d\d(T.*(Z|[+-]\d\d:?\d\d))?$/.test(text) && !Number.isNaN(time.getTime())) return time;
-  throw new PulseError('usage', `--now takes a day or a time with its zone, not "${text}"`, {
-    hint: 'for example: --now 2027-01-01, or --now 2027-01-01T12:00:00Z',
   });
 }
 

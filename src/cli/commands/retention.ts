@@ -1,0 +1,169 @@
+import type { Command } from 'commander';
+import type { Settings } from '../../config/settings.ts';
+import { PulseError } from '../../errors.ts';
+import type { PlannedRule, RetentionPlan } from '../../retention/plan.ts';
+import type { RanRule, RunResult } from '../../retention/run.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { openSession, openSettings, runnerDeps, timeFlag } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import { bytes, count, duration } from '../render/format.ts';
+import type { Style } from '../style.ts';
+
+export function registerRetention(program: Command, addAction: AddAction): void {
+  const group = program
+    .command('retention')
+    .summary('delete, put together and drop what is old, by rule')
+    .description('Carries out the rules of retention in the configuration. A table without a rule is never touched.');
+  examples(group, [
+    ['pulse-migrate retention plan', 'what each rule would take now'],
+    ['pulse-migrate retention run --i-know', 'daily, from cron'],
+  ]);
+
+  const plan = group
+    .command('plan')
+    .argument('[table...]', 'only the rules of these tables, as the configuration names them')
+    .summary('what each rule would take, and why one cannot')
+    .description(
+      'Counts what each rule would take: rows, from when to when, in how many transactions, which partitions, and what ' +
+        'foreign keys do along with it. Reads only.',
+    )
+    .option('--now <time>', 'look from another day: an ISO 8601 time');
+  examples(plan, [
+    ['pulse-migrate retention plan', 'all rules'],
+    ['pulse-migrate retention plan notifications --now 2027-06-01', 'one table, at a day to come'],
+    ['pulse-migrate retention plan --verbose', 'with the statements'],
+  ]);
+  addAction(plan, planRules);
+
+  const run = group
+    .command('run')
+    .argument('[table...]', 'only the rules of these tables, as the configuration names them')
+    .summary('carry the rules out; shows what it would do unless --i-know is given')
+    .description(
+      'Deletes in small transactions, puts periods together in one transaction each, and records every run. What is old ' +
+        "is decided by the server's clock, in UTC. Killed at any point it is resumed by running it again.",
+    )
+    .option('--i-know [database]', 'yes, delete; a protected environment wants the name of the database here')
+    .option('--now <time>', 'as if it were an earlier day: an ISO 8601 time');
+  examples(run, [
+    ['pulse-migrate retention run', 'show what would go, and delete nothing'],
+    ['pulse-migrate retention run --i-know', 'daily, from cron'],
+    ['pulse-migrate retention run notifications --i-know', 'the rules of one table'],
+  ]);
+  addAction(run, runRules);
+}
+
+async function planRules(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
+  const now = timeFlag(invocation.flags, 'now');
+  const settings = await openSettings(invocation);
+  const result = await planOf(invocation, settings, { tables, now });
+  return { result, text: invocation.global.quiet ? '' : renderPlan(result, invocation) };
+}
+
+interface Asked {
+  readonly tables: readonly string[];
+  readonly now: Date | null;
+}
+
+function inputOf(settings: Settings, asked: Asked) {
+  return { schema: settings.ledgerSchema, rules: settings.retention, ...asked };
+}
+
+async function planOf(invocation: Invocation, settings: Settings, asked: Asked): Promise<RetentionPlan> {
+  const { session } = await openSession(invocation, settings);
+  try {
+    const { planRetention } = await import('../../retention/plan.ts');
+    return await planRetention(session, inputOf(settings, asked));
+  } finally {
+    await session.close();
+  }
+}
+
+async function runRules(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
+  const asked = { tables, now: timeFlag(invocation.flags, 'now') };
+  const settings = await openSettings(invocation);
+  const quiet = invocation.global.quiet;
+  if (invocation.flags['iKnow'] === undefined) {
+    const { rules } = await planOf(invocation, settings, asked);
+    const nothing = 'Nothing was deleted: this is what --i-know would do.\n';
+    return { result: { dry: true, rules }, text: quiet ? '' : `${renderPlan({ rules }, invocation)}${nothing}` };
+  }
+  const opened = await openSession(invocation, settings);
+  try {
+    assertMeant(invocation, settings, opened.parameters.database);
+    const { runRetention } = await import('../../retention/run.ts');
+    const deps = await runnerDeps(invocation, opened);
+    const patience = settings.lock;
+    const result = await runRetention(deps, { ...inputOf(settings, asked), waitMs: settings.lockWaitMs, patience });
+    return { result: { dry: false, ...result }, text: quiet ? '' : renderRun(result, invocation.style) };
+  } finally {
+    await opened.session.close();
+  }
+}
+
+/** In a protected environment nothing goes without the name of its database. */
+function assertMeant({ flags }: Invocation, settings: Settings, database: string): void {
+  const known = flags['iKnow'];
+  if (known === database || (known === true && !settings.protected)) return;
+  const message =
+    typeof known === 'string'
+      ? `--i-know names database ${known}, but this is database ${database}; nothing was deleted`
+      : `${settings.environment === null ? 'this environment' : `environment ${settings.environment}`} is protected: --i-know wants the name of the database; nothing was deleted`;
+  throw new PulseError('confirmation-needed', message, { hint: `if this database is meant: --i-know ${database}` });
+}
+
+function renderPlan({ rules }: RetentionPlan, { style, global }: Invocation): string {
+  if (rules.length === 0) return 'No rule is configured: see retention in .pulsemigraterc.example.\n';
+  return `${rules.map((rule) => renderRule(rule, style, global.verbose)).join('\n')}\n`;
+}
+
+function renderRule(rule: PlannedRule, style: Style, verbose: boolean): string {
+  const { table, action, after, time, obstacles, cutoff } = rule;
+  const head = `${style.strong(table)}: ${action} after ${after} by ${time}`;
+  const lines = obstacles.flatMap(({ why, cure }) => [
+    style.bad(`  ${style.symbols.failed} cannot be carried out: ${why}`),
+    `    ${style.accent(style.symbols.pointer)} ${cure}`,
+  ]);
+  if (lines.length > 0 || cutoff === null) return [head, ...lines].join('\n');
+  return [
+    `${head}, so before ${cutoff}`,
+    `  ${amount(rule)}`,
+    ...rule.partitions.map(({ name, from, to, bytes: size }) => `  ${name}  ${from ?? '…'} to ${to}  ${bytes(size)}`),
+    ...rule.effects.map((effect) => `  along with it: to delete will ${effect}`),
+    ...rule.warnings.map((warning) => style.careful(`  ${style.symbols.warning} ${warning}`)),
+    ...(verbose && rule.statement !== null ? [style.faint(rule.statement)] : []),
+  ].join('\n');
+}
+
+function amount({
+  rows,
+  isEstimate,
+  first,
+  last,
+  made,
+  transactions,
+  periods,
+  partitions,
+  action,
+}: PlannedRule): string {
+  if (action === 'drop-partition')
+    return partitions.length === 0 ? 'nothing to do' : count(partitions.length, 'partition');
+  if (rows === 0) return 'nothing to do';
+  const span = first === null || last === null ? '' : `, ${first} to ${last}`;
+  const many = `${isEstimate ? 'about ' : ''}${count(rows ?? 0, 'row')}`;
+  const into = made > 0 ? ` become ${made}` : ' would go';
+  return `${many}${into}${span}${periods > 0 ? `, in ${count(periods, 'period')}` : ''}, ${count(transactions, 'transaction')}`;
+}
+
+function renderRun({ rules }: RunResult, style: Style): string {
+  if (rules.length === 0) return 'No rule is configured: see retention in .pulsemigraterc.example.\n';
+  return `${rules.map((rule) => renderRan(rule, style)).join('\n')}\n`;
+}
+
+function renderRan({ table, action, removed, made, transactions, durationMs }: RanRule, style: Style): string {
+  const done = style.good(style.symbols.done);
+  if (transactions === 0) return `${done} ${action} on ${table}: nothing to do`;
+  const rows = made > 0 ? `${count(removed, 'row')} became ${made}` : `${count(removed, 'row')} gone`;
+  return `${done} ${action} on ${table}: ${rows}, ${count(transactions, 'transaction')} ${style.faint(duration(durationMs))}`;
+}

@@ -1,0 +1,48 @@
+import { PulseError } from '../errors.ts';
+import { ownRows } from '../postgres/errors.ts';
+import { ident, sql } from '../postgres/sql.ts';
+import type { FitRule } from './examine.ts';
+import { type OldPartition, oldPartitions } from './old-partitions.ts';
+import { notByTime } from './plan.ts';
+import { shownName, tableOf } from './target.ts';
+import { inTransaction, type RetentionDeps, type RuleRun } from './transaction.ts';
+
+/** Below the deadlock_timeout of a server as it comes, so that it is we who give up and never a client, milliseconds. */
+const longestLockMs = 200;
+
+/** Drops the partitions that end at the cutoff or before, each in a transaction of its own. */
+export async function dropPartitions(deps: RetentionDeps, run: RuleRun, fit: FitRule): Promise<void> {
+  const table = { oid: fit.target.oid, time: fit.rule.time, type: fit.type };
+  const partitions = await oldPartitions(deps.session, table, fit.cutoff);
+  if (partitions === null) throw new PulseError('not-possible', notByTime(fit).why, { hint: notByTime(fit).cure });
+  const patience = { ...run.patience, timeoutMs: Math.min(run.patience.timeoutMs, longestLockMs) };
+  for (const partition of partitions) {
+    // Before the lock, behind which everybody waits: nobody writes into it any more, or it is not counted.
+    const removed = await rowsOf(deps, partition);
+    await inTransaction(deps, { ...run, patience }, async () => {
+      await deps.session.run(`LOCK TABLE ONLY ${tableOf(fit.target).text} IN ACCESS EXCLUSIVE MODE`);
+      const still = await oldPartitions(deps.session, table, fit.cutoff);
+      const same = still?.find(
+        ({ schema, name, to }) => schema === partition.schema && name === partition.name && to === partition.to,
+      );
+      // Another session has detached or replaced it: it is not ours to drop.
+      if (same === undefined) return { removed: 0 };
+      await deps.session.run(`DROP TABLE ${tableOf(partition).text}`);
+      return { removed, first: spanned(partition.from), last: spanned(partition.to), partition: shownName(partition) };
+    });
+    deps.emit({ type: 'retention-batch', table: shownName(partition), removed, last: null });
+  }
+}
+
+function spanned(iso: string | null): string | null {
+  return iso === null ? null : iso.replace('T', ' ').replace('Z', '');
+}
+
+async function rowsOf({ session }: RetentionDeps, { schema, name }: OldPartition): Promise<number> {
+  const [row] = await ownRows<{ rows: number }>(
+    session,
+    'counting rows',
+    sql`SELECT pg_catalog.count(*)::pg_catalog.float8 AS rows FROM ONLY ${ident(schema, name)}`,
+  );
+  return row?.rows ?? 0;
+}

@@ -1,0 +1,69 @@
+import type { KeyType } from '../partitions/bounds.ts';
+import { type Instant, instantOf, isoOf } from '../partitions/calendar.ts';
+import { type PartitionedTable, readPartitionedTables, type TableName } from '../partitions/catalog.ts';
+import { ownRows } from '../postgres/errors.ts';
+import type { Session } from '../postgres/session.ts';
+import { sql } from '../postgres/sql.ts';
+import type { UtcText } from './cutoff.ts';
+import { isoOfUtc } from './cutoff.ts';
+
+/** A partition of which no row can be younger than the rule says. */
+export interface OldPartition extends TableName {
+  /** ISO 8601, UTC; null: from the beginning of time. */
+  readonly from: string | null;
+  readonly to: string;
+  /** With indexes and TOAST. */
+  readonly bytes: number;
+  /** As the server thinks; null where it was never analyzed. */
+  readonly rows: number | null;
+}
+
+/** The partitions that end at the cutoff or before, by their bounds; null where the table is not partitioned by `time`. */
+export async function oldPartitions(
+  session: Session,
+  table: { readonly oid: number; readonly time: string; readonly type: KeyType },
+  cutoff: UtcText,
+): Promise<readonly OldPartition[] | null> {
+  const [found] = await readPartitionedTables(session, [table.oid]);
+  if (found === undefined || 'why' in found || found.key.column !== table.time) return null;
+  const end = instantOfUtc(cutoff);
+  const old = found.partitions.flatMap(({ range, isTable, ...name }) =>
+    isTable && range.to !== null && range.to <= end
+      ? [{ schema: name.schema, name: name.name, ...range, to: range.to }]
+      : [],
+  );
+  return withSizes(session, found, old);
+}
+
+async function withSizes(
+  session: Session,
+  table: PartitionedTable,
+  old: ReadonlyArray<TableName & { readonly from: Instant | null; readonly to: Instant }>,
+): Promise<readonly OldPartition[]> {
+  const sizes = await ownRows<{ schema: string; name: string; bytes: number; rows: number | null }>(
+    session,
+    'measuring partitions',
+    sql`SELECT n.nspname AS schema, c.relname AS name, pg_catalog.pg_total_relation_size(c.oid)::pg_catalog.float8 AS bytes,
+  CASE WHEN c.reltuples >= 0 THEN c.reltuples::pg_catalog.float8 END AS rows
+FROM pg_catalog.pg_inherits AS i
+JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE i.inhparent = ${String(table.oid)}::pg_catalog.oid`,
+  );
+  return old.map(({ schema, name, from, to }) => {
+    const size = sizes.find((one) => one.schema === schema && one.name === name);
+    return {
+      schema,
+      name,
+      from: from === null ? null : isoOf(from),
+      to: isoOf(to),
+      bytes: size?.bytes ?? 0,
+      rows: size?.rows ?? null,
+    };
+  });
+}
+
+/** Cut at the millisecond: a bound between that and the cutoff only waits for the next run. */
+function instantOfUtc(utc: UtcText): Instant {
+  return instantOf(new Date(isoOfUtc(utc)));
+}
