@@ -63,6 +63,29 @@ export type ProgressEvent =
       readonly blockers: readonly string[];
     }
   | {
+      /** Of a table that becomes partitions. `done` and `total` are blocks, indexes or changes, by the phase. */
+      readonly type: 'conversion-progress';
+      readonly table: string;
+      readonly phase: 'copying' | 'indexing' | 'replaying';
+      readonly done: number;
+      readonly total: number;
+      readonly rows: number;
+      readonly rowsPerSecond: number;
+      readonly secondsLeft: number | null;
+      /** Changes of clients that are still to be brought over. */
+      readonly backlog: number;
+      /** The longest time that clients could wait for us so far, milliseconds. */
+      readonly worstLockMs: number;
+    }
+  | {
+      /** Clients waited for at most so long, or would have. */
+      readonly type: 'conversion-locked';
+      readonly table: string;
+      /** `the exchange of the tables`. */
+      readonly doing: string;
+      readonly heldMs: number;
+    }
+  | {
       readonly type: 'check-finished';
       readonly id: string;
       readonly outcome: 'ok' | 'warning' | 'failure' | 'unknown';

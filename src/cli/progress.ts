@@ -133,6 +133,15 @@ function tell(
       const who = event.blockers.length === 0 ? '' : `: ${event.blockers.join('; ')}`;
       return ['going', `${event.version} did not get a lock, try ${event.attempt} of ${event.attempts}${who}`];
     }
+    case 'conversion-progress': {
+      const share = Math.floor((event.done / Math.max(1, event.total)) * 100);
+      const left = event.secondsLeft === null ? '' : `, ${duration(event.secondsLeft * 1000)} left`;
+      const rate = event.rowsPerSecond === 0 ? '' : `, ${event.rowsPerSecond} rows/s${left}`;
+      const rest = `${event.backlog} changes waiting, longest lock ${duration(event.worstLockMs)}`;
+      return ['going', `${event.table} ${event.phase} ${share} %${rate}, ${rest}`];
+    }
+    case 'conversion-locked':
+      return ['err', err.faint(`${event.table}: ${event.doing} held its locks for ${duration(event.heldMs)}`)];
     case 'check-finished':
       return null;
     case 'retention-batch':

@@ -43,7 +43,7 @@ export function numbered(name: string, number: number): string {
 }
 
 /** As much of the name, in whole characters, as leaves room for the suffix. */
-function fitted(name: string, suffix: string): string {
+export function fitted(name: string, suffix: string): string {
   let kept = '';
   for (const character of name) {
     if (Buffer.byteLength(kept + character + suffix) > nameBytes) break;

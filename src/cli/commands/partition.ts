@@ -10,6 +10,7 @@ import type { Outcome } from '../outcome.ts';
 import { bytes, type Cell, count, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
 import { registerArchive } from './partition-archive.ts';
+import { registerConversion } from './partition-convert.ts';
 
 export function registerPartition(program: Command, addAction: AddAction): void {
   const group = program
@@ -59,6 +60,7 @@ export function registerPartition(program: Command, addAction: AddAction): void 
   addAction(list, listTables);
 
   registerArchive(group, addAction);
+  registerConversion(group, addAction);
 }
 
 async function createNext(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {

@@ -1,0 +1,248 @@
+import type { Command } from 'commander';
+import { parseDuration } from '../../durations.ts';
+import { PulseError } from '../../errors.ts';
+import { type Period, periods } from '../../partitions/calendar.ts';
+import type { Conversion } from '../../partitions/convert/conversion.ts';
+import type { ConvertDeps } from '../../partitions/convert/deps.ts';
+import type { ConversionStatus } from '../../partitions/convert/status.ts';
+import { uniqueChoices } from '../../partitions/convert/widen.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { openSession, openSettings, positiveInteger, runnerDeps, textFlag } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import { count, duration, moment } from '../render/format.ts';
+import type { Style } from '../style.ts';
+
+/** The commands that turn a table in use into one of partitions, and back. */
+export function registerConversion(group: Command, addAction: AddAction): void {
+  const convert = group
+    .command('convert')
+    .argument('<table>')
+    .summary('turn a table in use into partitions')
+    .description(
+      'Copies the table into partitions while clients go on, brings over what they change meanwhile, compares both, and ' +
+        'exchanges them in one short transaction. The old table is kept until "partition finish". Whatever interrupts it, ' +
+        '"partition resume" goes on. What cannot be kept is refused before anything is written.',
+    )
+    .option('--by <column>', 'the partition key: a date or a time that is never NULL')
+    .option('--period <period>', `${periods.join(', ')} (month)`)
+    .option('--strategy <name>', 'copy: into new partitions')
+    .option('--unique <choice>', 'for unique keys without the partition key: widen, or per-leaf')
+    .option('--lead <n>', 'so many periods ahead of today (3)')
+    .option('--from <day>', 'the first partition begins here; earlier rows go to the DEFAULT partition')
+    .option('--to <day>', 'the last partition ends behind this day; later rows go to the DEFAULT partition')
+    .option('--duty <share>', 'the part of the time in which the copy works, up to 1 (0.5)')
+    .option('--retain <duration>', 'keep the old table at least so long after the swap (24h)')
+    .option('--now <time>', 'rehearse another day: an ISO 8601 time');
+  examples(convert, [
+    ['pulse-migrate partition convert audit_logs --by created_at --period quarter', 'all keys contain the time'],
+    [
+      'pulse-migrate partition convert commits --by committed_at --unique widen',
+      'the time becomes part of each unique key',
+    ],
+  ]);
+  addAction(convert, runConvert);
+
+  const status = group
+    .command('status')
+    .argument('[table]')
+    .summary('how far conversions are')
+    .description(
+      'Shows each conversion: phase, rate, time left, changes still to be brought over, the worst lock so far.',
+    );
+  examples(status, [['pulse-migrate partition status commits --json', 'one, as data']]);
+  addAction(status, showStatus);
+
+  const resume = group
+    .command('resume')
+    .argument('<table>')
+    .summary('go on with a conversion')
+    .description('Goes on where a conversion stands, whatever ended the run before.')
+    .option('--duty <share>', 'the part of the time in which the copy works, up to 1 (0.5)');
+  examples(resume, [
+    ['pulse-migrate partition resume commits', 'after a crash, a restart or a lock that was not obtained'],
+  ]);
+  addAction(resume, (invocation, [table = '']) => runStep(invocation, table, 'resume'));
+
+  const abort = group
+    .command('abort')
+    .argument('<table>')
+    .summary('end a conversion before its swap')
+    .description('Takes the triggers off the table and drops the copy. The table is as it was.');
+  examples(abort, [['pulse-migrate partition abort commits', 'the table was never anything else']]);
+  addAction(abort, (invocation, [table = '']) => runStep(invocation, table, 'abort'));
+
+  const rollback = group
+    .command('rollback')
+    .argument('<table>')
+    .summary('go back to the old table after the swap')
+    .description('The old table takes its place again, with everything that was written since the swap.');
+  examples(rollback, [['pulse-migrate partition rollback commits', 'nothing that was written is lost']]);
+  addAction(rollback, (invocation, [table = '']) => runStep(invocation, table, 'undo'));
+
+  const finish = group
+    .command('finish')
+    .argument('<table>')
+    .summary('drop the old table for good')
+    .description(
+      'Ends a conversion: the old table and the log for the way back are dropped. Not before --retain is over.',
+    )
+    .option('--i-know', 'the old table is dropped: confirm it');
+  examples(finish, [['pulse-migrate partition finish commits --i-know', 'there is no way back from here']]);
+  addAction(finish, runFinish);
+}
+
+const defaults = { period: 'month', lead: 3, duty: 0.5, retain: '24h' } as const;
+
+async function runConvert(invocation: Invocation, [table = '']: readonly string[]): Promise<Outcome> {
+  const { flags } = invocation;
+  const column = textFlag(flags, 'by');
+  if (column === undefined) {
+    throw new PulseError('usage', 'partition convert needs the partition key', {
+      hint: 'name the column: --by created_at',
+    });
+  }
+  const strategy = textFlag(flags, 'strategy') ?? 'copy';
+  if (strategy !== 'copy') {
+    throw new PulseError('usage', `--strategy takes copy, not "${strategy}"`, {
+      hint: 'leave it out: copy is the default',
+    });
+  }
+  const input = {
+    table,
+    column,
+    period: chosen<Period>(textFlag(flags, 'period') ?? defaults.period, periods, 'period'),
+    unique: flags['unique'] === undefined ? null : chosen(textFlag(flags, 'unique') ?? '', uniqueChoices, 'unique'),
+    lead: positiveInteger(flags, 'lead') ?? defaults.lead,
+    from: dayOf(flags, 'from'),
+    to: dayOf(flags, 'to'),
+    retainMs: retainOf(textFlag(flags, 'retain') ?? defaults.retain),
+    now: dayOf(flags, 'now') ?? invocation.runtime.now(),
+  };
+  return withDeps(invocation, async (deps) => {
+    const { convert } = await import('../../partitions/convert/run.ts');
+    return convert(deps, input);
+  });
+}
+
+async function runStep(
+  invocation: Invocation,
+  table: string,
+  step: 'resume' | 'abort' | 'undo' | 'finish',
+): Promise<Outcome> {
+  return withDeps(invocation, async (deps) => {
+    const steps = await import('../../partitions/convert/run.ts');
+    return steps[step](deps, table);
+  });
+}
+
+async function runFinish(invocation: Invocation, [table = '']: readonly string[]): Promise<Outcome> {
+  if (invocation.flags['iKnow'] !== true) {
+    throw new PulseError(
+      'confirmation-needed',
+      `the old table of ${table} would be dropped, and with it the way back`,
+      {
+        hint: `pulse-migrate partition finish ${table} --i-know`,
+      },
+    );
+  }
+  return runStep(invocation, table, 'finish');
+}
+
+async function withDeps(invocation: Invocation, act: (deps: ConvertDeps) => Promise<Conversion>): Promise<Outcome> {
+  const duty = dutyOf(invocation.flags);
+  const settings = await openSettings(invocation);
+  const opened = await openSession(invocation, settings);
+  try {
+    const { statusOf } = await import('../../partitions/convert/status.ts');
+    const timeoutMs = Math.min(settings.lock.timeoutMs, longestLockMs);
+    const retries = Math.max(settings.lock.retries, fewestRetries);
+    const toolSchema = settings.ledgerSchema;
+    const deps = { ...(await runnerDeps(invocation, opened)), toolSchema, duty, patience: { timeoutMs, retries } };
+    const result = await statusOf(opened.session, toolSchema, await act(deps));
+    return { result, text: invocation.global.quiet ? '' : `${rendered(result, invocation.style)}\n` };
+  } finally {
+    await opened.session.close();
+  }
+}
+
+/** Below the deadlock_timeout of a server as it comes, so that it is we who give up and never a client, milliseconds. */
+const longestLockMs = 200;
+
+/** Hours of copying are not given up for a reader of half a minute. */
+const fewestRetries = 60;
+
+async function showStatus(invocation: Invocation, [table]: readonly string[]): Promise<Outcome> {
+  const settings = await openSettings(invocation);
+  const { session } = await openSession(invocation, settings);
+  try {
+    const { conversionStatus } = await import('../../partitions/convert/status.ts');
+    const conversions = await conversionStatus(session, settings.ledgerSchema, table ?? null);
+    const lines = conversions.map((conversion) => rendered(conversion, invocation.style));
+    const text = lines.length === 0 ? 'No table was converted.' : lines.join('\n\n');
+    return { result: { conversions }, text: invocation.global.quiet ? '' : `${text}\n` };
+  } finally {
+    await session.close();
+  }
+}
+
+function chosen<Choice extends string>(text: string, choices: readonly Choice[], flag: string): Choice {
+  const found = choices.find((choice) => choice === text);
+  if (found !== undefined) return found;
+  throw new PulseError('usage', `--${flag} takes ${choices.join(', ')}, not "${text}"`, {
+    hint: `for example: --${flag} ${choices[0]}`,
+  });
+}
+
+function dayOf(flags: Invocation['flags'], flag: string): Date | null {
+  const text = textFlag(flags, flag);
+  if (text === undefined) return null;
+  const time = new Date(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
+  if (/^\d{4}-\d\d-\d\d(T.*(Z|[+-]\d\d:?\d\d))?$/.test(text) && !Number.isNaN(time.getTime())) return time;
+  throw new PulseError('usage', `--${flag} takes a day or a time with its zone, not "${text}"`, {
+    hint: `for example: --${flag} 2024-01-01`,
+  });
+}
+
+function retainOf(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== null) return milliseconds;
+  throw new PulseError('usage', `--retain takes a duration, not "${text}"`, { hint: 'for example: --retain 24h' });
+}
+
+function dutyOf(flags: Invocation['flags']): number {
+  const text = textFlag(flags, 'duty');
+  if (text === undefined) return defaults.duty;
+  const duty = Number(text);
+  if (duty > 0.01 && duty <= 1) return duty;
+  throw new PulseError('usage', `--duty takes a share above 0.01 and up to 1, not "${text}"`, {
+    hint: 'for example: --duty 0.5',
+  });
+}
+
+const next: Readonly<Partial<Record<ConversionStatus['phase'], (status: ConversionStatus) => string>>> = {
+  completed: ({ name, oldTable, mayFinish }) =>
+    `${oldTable} is kept; ${mayFinish ? 'drop it' : 'later drop it'}: pulse-migrate partition finish ${name} --i-know; or go back: pulse-migrate partition rollback ${name}`,
+  finished: () => 'the old table is dropped',
+  aborted: () => 'the table is as it was',
+  'rolled-back': () => 'the old table is back, with everything that was written',
+};
+
+function rendered(status: ConversionStatus, style: Style): string {
+  const { name, phase, key, period } = status;
+  const facts = [
+    `copied ${count(status.rowsCopied, 'row')} (${Math.floor(status.copied * 100)} %)${status.rowsPerSecond === null ? '' : ` at ${status.rowsPerSecond} rows/s`}`,
+    ...(status.secondsLeft === null ? [] : [`${duration(status.secondsLeft * 1000)} left`]),
+    `indexes ${status.indexesBuilt} of ${status.indexes}`,
+    `${count(status.backlog, 'change')} waiting`,
+    `longest lock ${duration(status.worstLockMs)}`,
+  ];
+  const time = status.swappedAt === null ? '' : `  swapped ${moment(status.swappedAt)}`;
+  const what = next[phase]?.(status) ?? `go on: pulse-migrate partition resume ${name}`;
+  return [
+    `${style.strong(name)} by ${key}, a partition each ${period}: ${phase}${time}`,
+    style.faint(`  ${facts.join(', ')}`),
+    ...(status.lastError === null ? [] : [style.bad(`  ${status.lastError}`)]),
+    `  ${style.accent(style.symbols.pointer)} ${what}`,
+  ].join('\n');
+}

@@ -1,0 +1,64 @@
+import { ident, sql } from '../../postgres/sql.ts';
+import { dropCapture } from './capture.ts';
+import { type Conversion, conversionTable, moveOn, partsOf, readConversion } from './conversion.ts';
+import type { Work } from './deps.ts';
+import { locksOf } from './exchange.ts';
+import { lostTrack } from './failures.ts';
+import { dropReverse } from './roll-back.ts';
+import { validateKeys } from './settle.ts';
+import { nameSql } from './source-facts.ts';
+import { underLock } from './under-lock.ts';
+
+/** Takes the triggers off the table, which goes on as if nothing had been; what was made beside it is dropped next. */
+export async function abandon(work: Work, conversion: Conversion): Promise<Conversion> {
+  const { session, toolSchema } = work;
+  const source = nameSql(conversion);
+  await underLock(
+    work,
+    conversion,
+    'ending the capture of changes',
+    `LOCK TABLE ONLY ${source} IN ACCESS EXCLUSIVE MODE`,
+    async () => {
+      await session.run(dropCapture(source));
+      const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'aborted'`));
+      if (moved.length === 0) throw lostTrack(conversion);
+    },
+  );
+  return readConversion(session, toolSchema, conversion.id);
+}
+
+/** Gives up the way back: the triggers for it go, and the old table next. */
+export async function giveUpOld(work: Work, conversion: Conversion): Promise<Conversion> {
+  const { session, toolSchema } = work;
+  await underLock(
+    work,
+    conversion,
+    'ending the log for the way back',
+    `LOCK TABLE ${nameSql(conversion)} IN ACCESS EXCLUSIVE MODE`,
+    async () => {
+      await session.run(dropReverse(conversion).join(';\n'));
+      const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'finishing'`));
+      if (moved.length === 0) throw lostTrack(conversion);
+    },
+  );
+  return readConversion(session, toolSchema, conversion.id);
+}
+
+/** Drops the table that is not needed any more and all that the conversion had in the tool's schema: it is over then. */
+export async function clearAway(work: Work, conversion: Conversion): Promise<Conversion> {
+  const { session, toolSchema } = work;
+  const { schema, spec, phase, id } = conversion;
+  const parts = partsOf(toolSchema, id);
+  const isFinish = phase === 'finishing';
+  if (phase === 'rolled-back') await validateKeys(work, sql`${conversion.sourceOid}::pg_catalog.oid`);
+  const spare = nameSql({ schema, name: isFinish ? spec.oldName : spec.newName });
+  // Only partitions that had been live have foreign keys, and with them triggers on the tables these refer to.
+  const locks = phase === 'rolled-back' ? locksOf(conversion, []) || 'SELECT' : 'SELECT';
+  await underLock(work, conversion, 'clearing away', locks, async () => {
+    await session.run(`DROP TABLE IF EXISTS ${spare};
+DROP FUNCTION IF EXISTS ${parts.capture}(), ${parts.reverseCapture}(), ${parts.guard}();
+DROP TABLE IF EXISTS ${parts.log}, ${parts.reverseLog};
+UPDATE ${ident(toolSchema, conversionTable).text} SET ended_at = pg_catalog.clock_timestamp()${isFinish ? ", phase = 'finished'" : ''} WHERE id = ${id}`);
+  });
+  return readConversion(session, toolSchema, id);
+}

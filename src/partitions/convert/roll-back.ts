@@ -1,0 +1,93 @@
+import { PulseError } from '../../errors.ts';
+import { StatementError } from '../../postgres/errors.ts';
+import { ident, sql } from '../../postgres/sql.ts';
+import { triggerName } from './capture.ts';
+import { type Conversion, moveOn, readConversion } from './conversion.ts';
+import type { Work } from './deps.ts';
+import { dependentsAgain, locksOf, publicationsAgain, renames } from './exchange.ts';
+import { lostTrack } from './failures.ts';
+import { backlogOf, catchUp, replayRest } from './replay.ts';
+import { nameSql, readSourceFacts } from './source-facts.ts';
+import { NotYet, underLock } from './under-lock.ts';
+
+const mostUnderLock = 2000;
+
+/**
+ * The old table takes its place again, with everything that was written since the swap.
+ * @throws {PulseError} `not-possible` where a partition is gone, whose rows would come back, or where new rows break a
+ * unique key that the old table has; nothing is changed then.
+ */
+export async function rollBack(work: Work, conversion: Conversion): Promise<Conversion> {
+  const { session, toolSchema } = work;
+  const { schema, name, spec } = conversion;
+  await assertAllThere(work, conversion);
+  const old = nameSql({ schema, name: spec.oldName });
+  try {
+    await underLock(
+      work,
+      conversion,
+      'the exchange of the tables back',
+      locksOf(conversion, [nameSql(conversion), old]),
+      async () => {
+        await assertAllThere(work, conversion);
+        const left = await backlogOf(work, conversion, 'back');
+        if (left > mostUnderLock) throw new NotYet(`${left} changes came in meanwhile`);
+        await replayRest(work, conversion, 'back');
+        await session.run((await exchangeBack(work, conversion)).join(';\n'));
+        const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'rolled-back'`));
+        if (moved.length === 0) throw lostTrack(conversion);
+      },
+      () => catchUp(work, conversion, 'back'),
+    );
+  } catch (error) {
+    if (!(error instanceof StatementError && error.sqlstate === '23505')) throw error;
+    throw new PulseError(
+      'not-possible',
+      `${name}: rows that were written since the swap break the unique key ${error.constraint} of the old table: ${error.detail ?? error.message}`,
+      {
+        hint: 'delete or correct one of these rows, then run the command again; nothing was changed',
+        cause: error,
+      },
+    );
+  }
+  return readConversion(session, toolSchema, conversion.id);
+}
+
+async function exchangeBack({ session, toolSchema }: Work, conversion: Conversion): Promise<readonly string[]> {
+  const { schema, name, spec } = conversion;
+  const facts = await readSourceFacts(session, conversion.targetOid, toolSchema);
+  const live = nameSql({ schema, name });
+  return [
+    ...dropReverse(conversion),
+    ...renames(conversion, 'back'),
+    `ALTER TABLE ${live} ENABLE TRIGGER USER`,
+    ...spec.foreignKeys.map(
+      (key) => `ALTER TABLE ${live} ADD CONSTRAINT ${ident(key.name).text} ${key.definition} NOT VALID`,
+    ),
+    ...dependentsAgain(facts ?? { dependents: [] }),
+    ...publicationsAgain(conversion, spec.newName),
+  ];
+}
+
+/** Ends the capture for the way back; to be run under a lock on the live table. */
+export function dropReverse(conversion: Conversion): readonly string[] {
+  return [
+    `DROP TRIGGER IF EXISTS ${triggerName('reverse')} ON ${nameSql(conversion)}`,
+    ...[conversion, ...conversion.spec.leaves].map(
+      (table) => `DROP TRIGGER IF EXISTS ${triggerName('guard')} ON ${nameSql(table)}`,
+    ),
+  ];
+}
+
+/** A partition that was detached or dropped took its rows along, of which the log says nothing. */
+async function assertAllThere({ session }: Work, { name, spec, targetOid }: Conversion): Promise<void> {
+  const there = await session.rows<{ name: string }>(sql`SELECT c.relname AS name FROM pg_catalog.pg_inherits AS i
+JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = ${targetOid}::pg_catalog.oid`);
+  const gone = spec.leaves.filter((leaf) => !there.some((partition) => partition.name === leaf.name));
+  if (gone.length === 0) return;
+  throw new PulseError(
+    'not-possible',
+    `${name}: the partition ${gone.map((leaf) => leaf.name).join(', ')} is not part of it any more, and its rows would come back`,
+    { hint: 'attach it again, then run the command again' },
+  );
+}

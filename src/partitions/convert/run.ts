@@ -1,0 +1,213 @@
+import { PulseError } from '../../errors.ts';
+import { blockerWatch } from '../../postgres/blockers.ts';
+import { explainOwnStatement } from '../../postgres/errors.ts';
+import { ident, sql } from '../../postgres/sql.ts';
+import { beginConversion, type ConvertInput } from './begin.ts';
+import { buildIndexes } from './build-indexes.ts';
+import { beginCapture } from './capture.ts';
+import { abandon, clearAway, giveUpOld } from './clear-away.ts';
+import { type Conversion, conversionTable, type Phase, readConversion, readConversions } from './conversion.ts';
+import { copyRows } from './copy.ts';
+import type { ConvertDeps, Work } from './deps.ts';
+import { catchUp } from './replay.ts';
+import { rollBack } from './roll-back.ts';
+import { settle } from './settle.ts';
+import { relationOid } from './source-facts.ts';
+import { swap } from './swap.ts';
+import { verifyCopy } from './verify.ts';
+
+/** Converts a table that clients go on using, from the first look to the swap and the validated keys. Throws as its steps do. */
+export async function convert(deps: ConvertDeps, input: ConvertInput): Promise<Conversion> {
+  return working(deps, async (work) => {
+    const begun = await beginConversion(work, input);
+    return exclusively(work, begun, () => goOn(work, begun));
+  });
+}
+
+/**
+ * Goes on where a conversion stands, whatever ended the run before.
+ * @throws {PulseError} `not-possible` where no conversion of that table is under way.
+ */
+export async function resume(deps: ConvertDeps, table: string): Promise<Conversion> {
+  return onOne(deps, table, (work, conversion) => goOn(work, conversion));
+}
+
+/**
+ * Ends a conversion before its swap; the table is as it was.
+ * @throws {PulseError} `not-possible` behind the swap.
+ */
+export async function abort(deps: ConvertDeps, table: string): Promise<Conversion> {
+  return onOne(deps, table, async (work, conversion) => {
+    const { name, phase } = conversion;
+    if (isAny(phase, ['swapped', 'completed'])) {
+      throw new PulseError('not-possible', `${name} consists of partitions by now`, {
+        hint: `pulse-migrate partition rollback ${name}`,
+      });
+    }
+    return isOver(phase) ? clearAway(work, conversion) : clearAway(work, await abandon(work, conversion));
+  });
+}
+
+/**
+ * Goes back to the old table behind the swap, with everything written since.
+ * @throws {PulseError} `not-possible` before the swap, and as `rollBack` does.
+ */
+export async function undo(deps: ConvertDeps, table: string): Promise<Conversion> {
+  return onOne(deps, table, async (work, conversion) => {
+    const { name, phase } = conversion;
+    if (phase === 'rolled-back') return clearAway(work, conversion);
+    if (!isAny(phase, ['swapped', 'completed'])) {
+      throw new PulseError('not-possible', `the conversion of ${name} is ${phase}: there is nothing to roll back`, {
+        hint:
+          phase === 'finishing' ? `pulse-migrate partition resume ${name}` : `pulse-migrate partition abort ${name}`,
+      });
+    }
+    return clearAway(work, await rollBack(work, conversion));
+  });
+}
+
+/**
+ * Drops the old table for good.
+ * @throws {PulseError} `not-possible` before everything is done or before the time to retain it is over.
+ */
+export async function finish(deps: ConvertDeps, table: string): Promise<Conversion> {
+  return onOne(deps, table, async (work, conversion) => {
+    const { name, phase, mayFinish, spec } = conversion;
+    if (phase === 'finishing') return clearAway(work, conversion);
+    if (phase !== 'completed') {
+      throw new PulseError('not-possible', `the conversion of ${name} is ${phase}, not completed`, {
+        hint: `pulse-migrate partition resume ${name}`,
+      });
+    }
+    if (!mayFinish) {
+      throw new PulseError(
+        'not-possible',
+        `${spec.oldName} is to be kept for ${Math.round(spec.retainMs / 60_000)} min after the swap at ${conversion.swappedAt}`,
+        {
+          hint: `run the command again then; until then there is a way back: pulse-migrate partition rollback ${name}`,
+        },
+      );
+    }
+    return clearAway(work, await giveUpOld(work, conversion));
+  });
+}
+
+function isAny(phase: Phase, those: readonly Phase[]): boolean {
+  return those.includes(phase);
+}
+
+/** Only clearing away is left. */
+function isOver(phase: Phase): boolean {
+  return isAny(phase, ['aborted', 'rolled-back', 'finishing', 'finished']);
+}
+
+/** One step after the other, each from what the row of the conversion says. */
+async function goOn(work: Work, begun: Conversion): Promise<Conversion> {
+  let conversion = begun;
+  for (;;) {
+    switch (conversion.phase) {
+      case 'prepared':
+        conversion = await beginCapture(work, conversion);
+        break;
+      case 'copying':
+        conversion = await copyRows(work, conversion);
+        break;
+      case 'indexing':
+        conversion = await buildIndexes(work, conversion);
+        break;
+      case 'replaying':
+        await catchUp(work, conversion, 'forward');
+        await verifyCopy(work, conversion);
+        conversion = await swap(work, conversion);
+        break;
+      case 'swapped':
+        conversion = await settle(work, conversion);
+        break;
+      case 'completed':
+        return conversion;
+      default:
+        return conversion.endedAt === null ? clearAway(work, conversion) : conversion;
+    }
+  }
+}
+
+async function onOne(
+  deps: ConvertDeps,
+  table: string,
+  act: (work: Work, conversion: Conversion) => Promise<Conversion>,
+): Promise<Conversion> {
+  return working(deps, async (work) => {
+    const conversion = await openConversion(work, table);
+    return exclusively(work, conversion, async () =>
+      act(work, await readConversion(work.session, work.toolSchema, conversion.id)),
+    );
+  });
+}
+
+async function openConversion({ session, toolSchema }: Work, table: string): Promise<Conversion> {
+  const oid = await relationOid(session, table);
+  const open = await readConversions(session, toolSchema, sql`ended_at IS NULL`);
+  const found = open.find(({ sourceOid, targetOid }) => oid !== null && [sourceOid, targetOid].includes(oid));
+  if (found !== undefined) return found;
+  throw new PulseError('not-possible', `no conversion of ${table} is under way`, {
+    hint: 'pulse-migrate partition status shows all of them',
+  });
+}
+
+async function working(deps: ConvertDeps, act: (work: Work) => Promise<Conversion>): Promise<Conversion> {
+  if (deps.session.pooled) {
+    throw new PulseError(
+      'pooler-refused',
+      'a conversion holds its place by a lock of its session, which a pooler would give to others',
+      {
+        hint: 'connect to the server itself',
+      },
+    );
+  }
+  const blockers = blockerWatch(deps);
+  try {
+    return await act({ ...deps, blockers });
+  } catch (error) {
+    throw explainOwnStatement(error, 'converting the table');
+  } finally {
+    blockers.close();
+  }
+}
+
+/** The class of our advisory locks; arbitrary. */
+const lockClass = 587_110_324;
+/** The backend of a client that was killed lives until it notices. */
+const triesForLock = 50;
+const betweenTriesMs = 200;
+
+async function exclusively(work: Work, conversion: Conversion, act: () => Promise<Conversion>): Promise<Conversion> {
+  const { session } = work;
+  for (let tries = 1; ; tries += 1) {
+    const [row] = await session.rows<{ mine: boolean }>(
+      sql`SELECT pg_catalog.pg_try_advisory_lock(${lockClass}, ${conversion.id}) AS mine`,
+    );
+    if (row?.mine === true) break;
+    if (tries === triesForLock) {
+      throw new PulseError('lock-not-obtained', `another run is at work on the conversion of ${conversion.name}`, {
+        hint: 'see how far it is: pulse-migrate partition status',
+      });
+    }
+    await work.sleep(betweenTriesMs);
+  }
+  try {
+    const done = await act();
+    await remember(work, conversion, null);
+    return done;
+  } catch (error) {
+    await remember(work, conversion, error instanceof Error ? error.message : String(error)).catch(() => {});
+    throw error;
+  } finally {
+    await session.rows(sql`SELECT pg_catalog.pg_advisory_unlock(${lockClass}, ${conversion.id})`).catch(() => {});
+  }
+}
+
+async function remember({ session, toolSchema }: Work, { id }: Conversion, message: string | null): Promise<void> {
+  await session.run(
+    sql`UPDATE ${ident(toolSchema, conversionTable)} SET last_error = ${message} WHERE id = ${id}`.text,
+  );
+}

@@ -1,0 +1,88 @@
+import type { Session } from '../../postgres/session.ts';
+import { raw, sql } from '../../postgres/sql.ts';
+import type { TableName } from '../catalog.ts';
+import { type Conversion, type Phase, partsOf, readConversions } from './conversion.ts';
+import { relationOid } from './source-facts.ts';
+
+/** A conversion as people and programs want to know it. Times in ISO 8601. */
+export interface ConversionStatus extends TableName {
+  readonly phase: Phase;
+  readonly key: string;
+  readonly period: string;
+  readonly unique: string | null;
+  /** Of the copy, 0 to 1. */
+  readonly copied: number;
+  readonly rowsCopied: number;
+  /** While the copy was working, without its rests. */
+  readonly rowsPerSecond: number | null;
+  /** Of the copy, at that rate. */
+  readonly secondsLeft: number | null;
+  /** Changes that are still to be brought over: before the swap to the partitions, behind it, for a rollback, to the old table. */
+  readonly backlog: number;
+  readonly indexesBuilt: number;
+  readonly indexes: number;
+  /** The longest time that clients could wait for us, milliseconds. */
+  readonly worstLockMs: number;
+  readonly startedAt: string;
+  readonly swappedAt: string | null;
+  readonly endedAt: string | null;
+  readonly oldTable: string;
+  readonly mayFinish: boolean;
+  readonly lastError: string | null;
+}
+
+/** All conversions, the latest first; of one table where it is named. */
+export async function conversionStatus(
+  session: Session,
+  toolSchema: string,
+  table: string | null,
+): Promise<readonly ConversionStatus[]> {
+  const oid = table === null ? null : await relationOid(session, table);
+  const all = await readConversions(session, toolSchema, sql`TRUE`);
+  const chosen =
+    table === null ? all : all.filter(({ sourceOid, targetOid }) => [sourceOid, targetOid].includes(oid ?? 0));
+  const told: ConversionStatus[] = [];
+  for (const conversion of chosen) told.push(await statusOf(session, toolSchema, conversion));
+  return told;
+}
+
+/** What is told of a conversion. */
+export async function statusOf(
+  session: Session,
+  toolSchema: string,
+  conversion: Conversion,
+): Promise<ConversionStatus> {
+  const { schema, name, phase, spec, blocks, nextBlock, rowsCopied, copyMs, swappedAt, endedAt } = conversion;
+  const share = phase === 'prepared' ? 0 : blocks === 0 ? 1 : nextBlock / blocks;
+  const rate = copyMs === 0 ? null : (rowsCopied * 1000) / copyMs;
+  return {
+    schema,
+    name,
+    phase,
+    key: spec.key.column,
+    period: spec.period,
+    unique: spec.unique,
+    copied: share,
+    rowsCopied,
+    rowsPerSecond: rate === null ? null : Math.round(rate),
+    secondsLeft: phase !== 'copying' || share === 0 ? null : Math.round((copyMs * (1 - share)) / share / 1000),
+    backlog: endedAt === null ? await entries(session, toolSchema, conversion) : 0,
+    indexesBuilt: conversion.indexesBuilt,
+    indexes: spec.indexes.length,
+    worstLockMs: Math.round(conversion.worstLockMs),
+    startedAt: conversion.startedAt,
+    swappedAt,
+    endedAt,
+    oldTable: spec.oldName,
+    mayFinish: phase === 'completed' && conversion.mayFinish,
+    lastError: conversion.lastError,
+  };
+}
+
+async function entries(session: Session, toolSchema: string, { id, swappedAt }: Conversion): Promise<number> {
+  const { log, reverseLog } = partsOf(toolSchema, id);
+  const [row] = await session.rows<{ entries: number }>(
+    sql`SELECT pg_catalog.count(*)::pg_catalog.float8 AS entries FROM ${raw(swappedAt === null ? log : reverseLog)}`,
+  );
+  return row?.entries ?? 0;
+}

@@ -1,0 +1,96 @@
+import { PulseError } from '../../errors.ts';
+import { ident, sql } from '../../postgres/sql.ts';
+import { dropCapture, guardOn, triggerName } from './capture.ts';
+import { type Conversion, moveOn, partsOf, readConversion } from './conversion.ts';
+import type { Work } from './deps.ts';
+import { dependentsAgain, locksOf, publicationsAgain, renames } from './exchange.ts';
+import { lostTrack } from './failures.ts';
+import { refusalsOf } from './refusals.ts';
+import { backlogOf, catchUp, replayRest } from './replay.ts';
+import { nameSql, readSourceFacts, type SourceFacts } from './source-facts.ts';
+import { structureOf } from './structure.ts';
+import { NotYet, underLock } from './under-lock.ts';
+
+/** More changes than this are not brought under the lock of the swap. */
+const mostUnderLock = 2000;
+
+/**
+ * The new table takes the place of the old one in one transaction, with the last changes: before its COMMIT nothing is
+ * changed, behind it everything is. The old table stays, and from here on changes are logged for the way back.
+ * @throws {PulseError} `not-possible` where the table is not what it was when the conversion began.
+ */
+export async function swap(work: Work, conversion: Conversion): Promise<Conversion> {
+  const { session, toolSchema } = work;
+  const locks = locksOf(conversion, [nameSql(conversion)]);
+  await underLock(
+    work,
+    conversion,
+    'the exchange of the tables',
+    locks,
+    async () => {
+      const facts = await unchangedFacts(work, conversion);
+      const left = await backlogOf(work, conversion);
+      if (left > mostUnderLock) throw new NotYet(`${left} changes came in meanwhile`);
+      await replayRest(work, conversion, 'forward');
+      await session.run(exchange(work, conversion, facts).join(';\n'));
+      const moved = await session.rows(
+        moveOn(toolSchema, conversion, sql`phase = 'swapped', swapped_at = pg_catalog.clock_timestamp()`),
+      );
+      if (moved.length === 0) throw lostTrack(conversion);
+    },
+    () => catchUp(work, conversion, 'forward'),
+  );
+  return readConversion(session, toolSchema, conversion.id);
+}
+
+/** What the catalog says of the table now, where nothing stands against the swap. */
+async function unchangedFacts({ session, toolSchema }: Work, conversion: Conversion): Promise<SourceFacts> {
+  const { name, spec, sourceOid } = conversion;
+  const facts = await readSourceFacts(session, sourceOid, toolSchema);
+  const hint = `the table is untouched; begin anew: pulse-migrate partition abort ${name}, then convert`;
+  if (facts === null) throw new PulseError('not-possible', `${name} was dropped meanwhile`, { hint });
+  if (structureOf(facts) !== spec.structure || facts.name !== name || facts.schema !== conversion.schema) {
+    throw new PulseError('not-possible', `${name} was altered since its conversion began`, { hint });
+  }
+  const refusals = refusalsOf(facts, { column: spec.key.column, unique: spec.unique });
+  const [first] = refusals;
+  if (first === undefined) return facts;
+  throw new PulseError(
+    'not-possible',
+    `${name} cannot be converted as it is now: ${refusals.map(({ message }) => message).join('; ')}`,
+    {
+      hint: `${first.hint}; then run: pulse-migrate partition resume ${name}`,
+    },
+  );
+}
+
+function exchange({ toolSchema }: Work, conversion: Conversion, facts: SourceFacts): readonly string[] {
+  const { schema, name, spec } = conversion;
+  const parts = partsOf(toolSchema, conversion.id);
+  const live = nameSql({ schema, name });
+  const old = nameSql({ schema, name: spec.oldName });
+  return [
+    dropCapture(live),
+    ...renames(conversion, 'forward'),
+    // Rows that the old table keeps must not stand in the way of changes in the tables they refer to.
+    ...spec.foreignKeys.map(({ name: key }) => `ALTER TABLE ${old} DROP CONSTRAINT ${ident(key).text}`),
+    ...spec.foreignKeys.flatMap((key) =>
+      spec.leaves.map(
+        (leaf) => `ALTER TABLE ${nameSql(leaf)} ADD CONSTRAINT ${ident(key.name).text} ${key.definition} NOT VALID`,
+      ),
+    ),
+    // The way back must not fire them a second time.
+    `ALTER TABLE ${old} DISABLE TRIGGER USER`,
+    ...facts.triggers.map(({ definition }) => definition),
+    ...facts.policies.map((policy) => policy.sql),
+    ...(facts.rowSecurity ? [`ALTER TABLE ${live} ENABLE ROW LEVEL SECURITY`] : []),
+    ...(facts.forceRowSecurity ? [`ALTER TABLE ${live} FORCE ROW LEVEL SECURITY`] : []),
+    ...dependentsAgain(facts),
+    ...publicationsAgain(conversion, spec.oldName),
+    `CREATE TRIGGER ${triggerName('reverse')} AFTER INSERT OR UPDATE OR DELETE ON ${live} FOR EACH ROW EXECUTE FUNCTION ${parts.reverseCapture}()`,
+    ...[live, ...spec.leaves.map(nameSql)].flatMap((table) => [
+      `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${triggerName('reverse')}`,
+      ...guardOn(table, parts.guard),
+    ]),
+  ];
+}
