@@ -13,7 +13,7 @@ import { catchUp } from './replay.ts';
 import { rollBack } from './roll-back.ts';
 import { settle } from './settle.ts';
 import { relationOid } from './source-facts.ts';
-import { swap } from './swap.ts';
+import { prepareWayBack, swap } from './swap.ts';
 import { verifyCopy } from './verify.ts';
 
 /** Converts a table that clients go on using, from the first look to the swap and the validated keys. Throws as its steps do. */
@@ -118,6 +118,7 @@ async function goOn(work: Work, begun: Conversion): Promise<Conversion> {
       case 'replaying':
         await catchUp(work, conversion, 'forward');
         await verifyCopy(work, conversion);
+        await prepareWayBack(work, conversion);
         conversion = await swap(work, conversion);
         break;
       case 'swapped':

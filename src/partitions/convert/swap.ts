@@ -9,7 +9,28 @@ import { refusalsOf } from './refusals.ts';
 import { backlogOf, catchUp, replayRest } from './replay.ts';
 import { nameSql, readSourceFacts, type SourceFacts } from './source-facts.ts';
 import { structureOf } from './structure.ts';
-import { NotYet, underLock } from './under-lock.ts';
+import { NotYet, ownBegin, underLock } from './under-lock.ts';
+
+/**
+ * Puts the triggers for the way back on the new table, which is not live yet: under the locks of the swap they would
+ * take longer than all else. Until then they log what the replay writes.
+ */
+export async function prepareWayBack({ session, toolSchema }: Work, conversion: Conversion): Promise<void> {
+  const { schema, spec, targetOid, id } = conversion;
+  const parts = partsOf(toolSchema, id);
+  const target = nameSql({ schema, name: spec.newName });
+  const [there] = await session.rows(sql`SELECT FROM pg_catalog.pg_trigger AS t
+WHERE t.tgrelid = ${targetOid}::pg_catalog.oid AND t.tgname = ${triggerName('reverse')}`);
+  if (there !== undefined) return;
+  const statements = [
+    `CREATE TRIGGER ${triggerName('reverse')} AFTER INSERT OR UPDATE OR DELETE ON ${target} FOR EACH ROW EXECUTE FUNCTION ${parts.reverseCapture}()`,
+    ...[target, ...spec.leaves.map(nameSql)].flatMap((table) => [
+      `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${triggerName('reverse')}`,
+      ...guardOn(table, parts.guard),
+    ]),
+  ];
+  await session.run(`${ownBegin()}; ${statements.join(';\n')}; COMMIT`);
+}
 
 /** More changes than this are not brought under the lock of the swap. */
 const mostUnderLock = 2000;
@@ -87,10 +108,7 @@ function exchange({ toolSchema }: Work, conversion: Conversion, facts: SourceFac
     ...(facts.forceRowSecurity ? [`ALTER TABLE ${live} FORCE ROW LEVEL SECURITY`] : []),
     ...dependentsAgain(facts),
     ...publicationsAgain(conversion, spec.oldName),
-    `CREATE TRIGGER ${triggerName('reverse')} AFTER INSERT OR UPDATE OR DELETE ON ${live} FOR EACH ROW EXECUTE FUNCTION ${parts.reverseCapture}()`,
-    ...[live, ...spec.leaves.map(nameSql)].flatMap((table) => [
-      `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${triggerName('reverse')}`,
-      ...guardOn(table, parts.guard),
-    ]),
+    // What the replay left in it was no change of a client.
+    `TRUNCATE ${parts.reverseLog}`,
   ];
 }
