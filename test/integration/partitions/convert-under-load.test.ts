@@ -1,0 +1,158 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
+import type { TestDatabase } from '../../support/database.ts';
+import { openSession } from '../../support/open-session.ts';
+import { test } from '../../support/program.ts';
+import { openProject } from '../../support/project.ts';
+import { until } from '../../support/until.ts';
+import { liveTable, startLoad } from '../../support/written-truth.ts';
+
+const convert = [
+  'partition',
+  'convert',
+  'commits',
+  '--by',
+  'committed_at',
+  '--unique',
+  'widen',
+  '--retain',
+  '0s',
+  '--lead',
+  '1',
+];
+const day = ['--now', '2026-11-23T12:00:00Z'];
+
+/** The kind of the table, its unique keys and foreign keys as the catalog has them. */
+async function shapeOf({ admin }: TestDatabase): Promise<unknown> {
+  const [shape] = await admin<{ shape: unknown }>(`SELECT json_build_object('kind', relkind,
+  'keys', (SELECT json_agg(conname || ' ' || pg_get_constraintdef(oid) || CASE WHEN convalidated THEN '' ELSE ' NOT VALID' END ORDER BY conname)
+           FROM pg_constraint WHERE conrelid = c.oid AND contype IN ('p', 'u', 'f')),
+  'triggers', (SELECT json_agg(tgname ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal)) AS shape
+FROM pg_class AS c WHERE oid = 'commits'::regclass`);
+  return shape?.shape;
+}
+
+const partitioned = {
+  kind: 'p',
+  keys: [
+    'commits_pkey PRIMARY KEY (id, committed_at)',
+    'commits_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE',
+    'commits_repo_id_sha_key UNIQUE (repo_id, sha, committed_at)',
+  ],
+};
+const plain = {
+  kind: 'r',
+  keys: [
+    'commits_pkey PRIMARY KEY (id)',
+    'commits_repo_id_fkey FOREIGN KEY (repo_id) REFERENCES repos(id) ON DELETE CASCADE',
+    'commits_repo_id_sha_key UNIQUE (repo_id, sha)',
+  ],
+  triggers: null,
+};
+
+async function phaseOf({ admin }: TestDatabase): Promise<string | undefined> {
+  const [there] = await admin<{ there: boolean }>(
+    "SELECT to_regclass('pulse_migrate.partition_conversion') IS NOT NULL AS there",
+  );
+  if (there?.there !== true) return undefined;
+  const [row] = await admin<{ phase: string }>(
+    'SELECT phase FROM pulse_migrate.partition_conversion ORDER BY id DESC LIMIT 1',
+  );
+  return row?.phase;
+}
+
+/** Nothing of a conversion is left but its row. */
+async function expectNothingLeft({ admin }: TestDatabase): Promise<void> {
+  expect(
+    await admin(`SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relname ~ '_(new|old)_[0-9]+$|^conversion_'
+UNION ALL SELECT proname FROM pg_proc WHERE proname ~ '^conversion_'`),
+  ).toEqual([]);
+}
+
+test('clients write all the way through conversion, rollback, conversion and finish, and nothing is lost, doubled or different', async ({
+  database,
+}) => {
+  await database.admin(liveTable);
+  const project = await openProject(null, database);
+  const load = await startLoad(database);
+
+  await project.done([...convert, ...day, '--duty', '0.3']);
+  expect(await shapeOf(database)).toMatchObject(partitioned);
+  await project.done(['partition', 'rollback', 'commits']);
+  expect(await shapeOf(database)).toEqual(plain);
+  await project.done([...convert, ...day, '--duty', '1']);
+  const before = load.written();
+  await until('writes after the swap', async () => load.written() > before + 50);
+  await project.done(['partition', 'finish', 'commits', '--i-know']);
+  await load.stop();
+
+  expect(await shapeOf(database)).toEqual({ ...partitioned, triggers: null });
+  await expectNothingLeft(database);
+});
+
+test('a conversion that is aborted leaves the table as it was, with everything written meanwhile', async ({
+  database,
+  start,
+}) => {
+  await database.admin(liveTable);
+  const project = await openProject(null, database);
+  const load = await startLoad(database);
+  const running = start(project, [...convert, ...day, '--duty', '0.02']);
+  await until('the copy', async () => (await phaseOf(database)) === 'copying');
+  running.kill('SIGKILL');
+  await running.ended;
+
+  await project.done(['partition', 'abort', 'commits']);
+  await load.stop();
+
+  expect(await shapeOf(database)).toEqual(plain);
+  await expectNothingLeft(database);
+});
+
+/** What ends a run in the middle: the client, or its backend. */
+const ends = ['SIGKILL', 'terminate'] as const;
+const places = ['prepared', 'copying', 'indexing', 'replaying', 'swapped'] as const;
+const kills = ends.flatMap((end) => places.map((place) => [place, end] as const));
+
+test.for(kills)(
+  'a run that ends at %s by %s is resumed, and nothing is lost, doubled or different',
+  async ([place, end], { database, start }) => {
+    await database.admin(liveTable);
+    const project = await openProject(null, database);
+    const load = await startLoad(database);
+    await using reader = await openSession(database.url);
+    // Whoever reads in a transaction that stays open lets the run get as far as the next lock.
+    if (place === 'prepared') await reader.run('BEGIN; LOCK TABLE commits IN ROW EXCLUSIVE MODE');
+    const running = start(project, [...convert, ...day, '--duty', place === 'copying' ? '0.02' : '1']);
+    if (place === 'replaying') {
+      await until('the capture', async () =>
+        ['copying', 'indexing', 'replaying'].includes((await phaseOf(database)) ?? ''),
+      );
+      await reader.run('BEGIN; SELECT 1 FROM commits LIMIT 1');
+    }
+    for (const began = Date.now(); Date.now() - began < 30_000; ) {
+      const phase = await phaseOf(database);
+      if (phase === place || phase === 'completed') break;
+      await sleep(2);
+    }
+    if (end === 'SIGKILL') running.kill('SIGKILL');
+    else {
+      await database.admin(
+        // Whoever holds the place of the conversion.
+        "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database() WHERE l.locktype = 'advisory'",
+      );
+    }
+    await running.ended;
+    if (place === 'prepared' || place === 'replaying') await reader.run('ROLLBACK');
+
+    await project.done(['partition', 'resume', 'commits', '--duty', '1']);
+    const before = load.written();
+    await until('writes after the swap', async () => load.written() > before + 20);
+    expect(await shapeOf(database)).toMatchObject(partitioned);
+    await project.done(['partition', 'rollback', 'commits']);
+    await load.stop();
+
+    expect(await shapeOf(database)).toEqual(plain);
+    await expectNothingLeft(database);
+  },
+);

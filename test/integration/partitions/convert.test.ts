@@ -1,0 +1,347 @@
+import { expect } from 'vitest';
+import { type TestDatabase, test } from '../../support/database.ts';
+import { openSession } from '../../support/open-session.ts';
+import { openProject } from '../../support/project.ts';
+
+const at = ['--now', '2026-11-23T12:00:00Z', '--lead', '1', '--duty', '1', '--retain', '0s'];
+const convert = (table: string, ...more: readonly string[]) => ['partition', 'convert', table, ...more, ...at];
+
+const logs = `CREATE TABLE logs (id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz NOT NULL, what text, PRIMARY KEY (id, at));
+INSERT INTO logs (at, what) SELECT timestamptz '2026-08-15 12:00:00+00' + i * interval '1 day', 'w' || i FROM generate_series(0, 99) AS i;
+`;
+
+/** All that a table has and that others may rely on, in words that are the same for a plain and a partitioned one. */
+const shape = (table: string) => `SELECT
+  pg_get_userbyid(c.relowner) AS owner, c.relacl::text AS rights, c.relrowsecurity, c.relforcerowsecurity, obj_description(c.oid) AS comment,
+  (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
+     a.attstattarget, a.attoptions, a.attacl::text, pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum)) ORDER BY a.attnum)
+   FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+   WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns,
+  (SELECT json_agg(replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') || COALESCE(obj_description(i.indexrelid), '') ORDER BY 1) FROM (
+     SELECT * FROM pg_index WHERE indrelid = c.oid ORDER BY indexrelid::regclass::text) AS i) AS indexes,
+  (SELECT json_agg(conname || ' ' || pg_get_constraintdef(oid) || COALESCE(obj_description(oid), '') ORDER BY conname)
+   FROM pg_constraint WHERE conrelid = c.oid AND contype <> 'n') AS constraints,
+  (SELECT json_agg(pg_get_triggerdef(oid) ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgname !~ '^pulse_migrate_') AS triggers,
+  (SELECT json_agg(json_build_array(polname, polcmd, polroles::regrole[]::text, pg_get_expr(polqual, polrelid)) ORDER BY polname)
+   FROM pg_policy WHERE polrelid = c.oid) AS policies,
+  (SELECT json_agg(b.pubname) FROM pg_publication_rel AS r JOIN pg_publication AS b ON b.oid = r.prpubid WHERE r.prrelid = c.oid) AS publications,
+  (SELECT json_agg(pg_get_statisticsobjdef_columns(oid)) FROM pg_statistic_ext WHERE stxrelid = c.oid) AS statistics
+FROM pg_class AS c WHERE c.oid = '${table}'::regclass`;
+
+test('everything that hangs on a table hangs on the partitioned one, and on the old one again behind a rollback', async ({
+  database,
+}) => {
+  const role = `reader_${database.name}`;
+  const owner = `owner_${database.name}`;
+  await database.admin(`${logs}
+CREATE ROLE ${role}; CREATE ROLE ${owner};
+CREATE TABLE kinds (id int PRIMARY KEY); INSERT INTO kinds VALUES (1), (2);
+CREATE TABLE notes (at timestamptz NOT NULL, changed int NOT NULL);
+ALTER TABLE logs ADD COLUMN kind int NOT NULL DEFAULT 1 CONSTRAINT logs_kind REFERENCES kinds ON DELETE RESTRICT DEFERRABLE INITIALLY DEFERRED,
+  ADD COLUMN serial bigserial, ADD COLUMN "Odd ""name" text DEFAULT 'a''b' CHECK ("Odd ""name" <> ''), ADD COLUMN width int GENERATED ALWAYS AS (length(what)) STORED;
+ALTER TABLE logs ALTER COLUMN what SET STATISTICS 500, ALTER COLUMN what SET (n_distinct = -0.5), ALTER COLUMN what SET STORAGE external;
+CREATE INDEX "Odd index" ON logs (lower("Odd ""name") DESC, at) INCLUDE (what) WHERE kind = 1;
+CREATE UNIQUE INDEX logs_serial ON logs (serial, at);
+COMMENT ON TABLE logs IS 'what happened'; COMMENT ON COLUMN logs.what IS 'in words'; COMMENT ON INDEX logs_serial IS 'in order';
+CREATE STATISTICS logs_stats (ndistinct) ON kind, what FROM logs;
+GRANT SELECT, INSERT ON logs TO ${role} WITH GRANT OPTION; GRANT UPDATE (what) ON logs TO ${role}; GRANT USAGE ON SEQUENCE logs_id_seq TO ${role};
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO notes VALUES (now(), 1); RETURN NULL; END';
+CREATE TRIGGER noted AFTER INSERT OR UPDATE ON logs FOR EACH ROW EXECUTE FUNCTION note();
+ALTER TABLE logs ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON logs FOR SELECT TO ${role} USING (kind = 1 AND EXISTS (SELECT FROM kinds));
+CREATE PUBLICATION changes FOR TABLE logs WITH (publish_via_partition_root = true);
+CREATE VIEW latest WITH (security_barrier) AS SELECT id, at AS happened, what FROM logs WHERE kind = 1;
+CREATE VIEW upon AS SELECT count(*) AS number FROM latest;
+GRANT SELECT ON latest TO ${role};
+CREATE FUNCTION number() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM logs; END;
+ALTER TABLE logs OWNER TO ${owner}`);
+  const project = await openProject(null, database);
+  const [before] = await database.admin(shape('logs'));
+
+  await project.done(convert('logs', '--by', 'at'));
+  const [converted] = await database.admin(shape('logs'));
+  await database.admin(
+    "INSERT INTO logs (at, what) VALUES ('2026-11-20', 'new'), ('2031-01-01', 'far'), ('infinity', 'never')",
+  );
+  const [seen] = await database.admin(
+    'SELECT (SELECT number FROM upon)::int AS viewed, number()::int AS counted, (SELECT max(id) FROM logs)::int AS id, (SELECT max(serial) FROM logs)::int AS serial, (SELECT count(*) FROM notes)::int AS notes',
+  );
+  await expect(database.admin('DELETE FROM kinds WHERE id = 1')).rejects.toThrow('logs_kind');
+  await database.admin('UPDATE kinds SET id = 3 WHERE id = 2');
+  await project.done(['partition', 'rollback', 'logs']);
+  const [back] = await database.admin(shape('logs'));
+
+  expect(converted).toEqual(before);
+  expect(seen).toEqual({ viewed: 103, counted: 103, id: 103, serial: 103, notes: 3 });
+  expect(back).toEqual(before);
+  expect(
+    await database.admin(
+      'SELECT count(*)::int AS rows, (SELECT number FROM upon)::int AS viewed, (SELECT count(*) FROM notes)::int AS notes FROM logs',
+    ),
+  ).toEqual([{ rows: 103, viewed: 103, notes: 3 }]);
+  expect(
+    await database.admin("INSERT INTO logs (at, what) VALUES ('2026-11-20', 'next') RETURNING id::int, serial::int"),
+  ).toEqual([{ id: 104, serial: 104 }]);
+  await database.admin(`DROP OWNED BY ${role}, ${owner} CASCADE; DROP ROLE ${role}, ${owner}`);
+});
+
+test('partitions have the storage parameters of the table, bounds in UTC, and create-next goes on behind them', async ({
+  database,
+}) => {
+  await database.admin(`${logs}ALTER TABLE logs SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01), REPLICA IDENTITY FULL;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'America/Los_Angeles'); END $$`);
+  const project = await openProject(null, database);
+
+  await project.done(convert('logs', '--by', 'at'));
+  const next = await project.done([
+    'partition',
+    'create-next',
+    'logs',
+    '--now',
+    '2026-11-23T12:00:00Z',
+    '--lead',
+    '2',
+    '--json',
+  ]);
+
+  await database.admin("SET TimeZone = 'UTC'");
+  const leaves = await database.admin<{ name: string; bound: string; options: string[]; ident: string }>(
+    `SELECT relname AS name, pg_get_expr(relpartbound, c.oid) AS bound, reloptions AS options, relreplident AS ident FROM pg_class AS c JOIN pg_inherits ON inhrelid = c.oid WHERE inhparent = 'logs'::regclass ORDER BY 1`,
+  );
+  expect(leaves.map(({ name }) => name)).toEqual([
+    'logs_2026_08',
+    'logs_2026_09',
+    'logs_2026_10',
+    'logs_2026_11',
+    'logs_2026_12',
+    'logs_2027_01',
+    'logs_default',
+  ]);
+  expect(leaves[0]?.bound).toBe("FOR VALUES FROM ('2026-08-01 00:00:00+00') TO ('2026-09-01 00:00:00+00')");
+  for (const { options, ident } of leaves) {
+    expect([...options].toSorted()).toEqual(['autovacuum_vacuum_scale_factor=0.01', 'fillfactor=70']);
+    expect(ident).toBe('f');
+  }
+  expect(next.json().result).toMatchObject({ tables: [{ created: [{ name: 'logs_2027_01' }] }] });
+});
+
+const keys =
+  'CREATE TABLE logs (id int PRIMARY KEY, sha text UNIQUE, at timestamptz NOT NULL); INSERT INTO logs VALUES (1, $$a$$, $$2026-11-01$$)';
+
+test('unique keys without the time are widened, or widened and unique within a partition, as the operator chooses', async ({
+  database,
+}) => {
+  await database.admin(keys);
+  const project = await openProject(null, database);
+  const twice = "INSERT INTO logs VALUES (1, 'a', '2026-11-02')";
+  const apart = "INSERT INTO logs VALUES (1, 'a', '2026-12-02')";
+
+  await project.done(convert('logs', '--by', 'at', '--unique', 'per-leaf'));
+  await expect(database.admin(twice)).rejects.toThrow('duplicate key');
+  await database.admin(apart);
+  const held = await project.cli(['partition', 'rollback', 'logs', '--json']);
+  expect(held.json()).toMatchObject({
+    exitCode: 2,
+    error: { code: 'not-possible', message: expect.stringContaining('break the unique key') },
+  });
+  await database.admin("DELETE FROM logs WHERE at = '2026-12-02'");
+  await project.done(['partition', 'rollback', 'logs']);
+  await project.done(convert('logs', '--by', 'at', '--unique', 'widen'));
+  await database.admin(`${twice}; ${apart}`);
+  await expect(database.admin(apart)).rejects.toThrow('duplicate key');
+});
+
+test('rows that exchange what is unique are brought over together', async ({ database }) => {
+  await database.admin(
+    "CREATE TABLE logs (id int PRIMARY KEY, n int NOT NULL, at date NOT NULL, CONSTRAINT n_once UNIQUE (n, at) DEFERRABLE); INSERT INTO logs SELECT i, i, '2026-11-01' FROM generate_series(1, 5000) AS i",
+  );
+  const project = await openProject(null, database);
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; SELECT 1 FROM logs LIMIT 1');
+  // It comes as far as the swap, for which the reader leaves no room.
+  const first = await project.cli([
+    ...convert('logs', '--by', 'at', '--unique', 'widen'),
+    '--lock-timeout',
+    '1ms',
+    '--json',
+  ]);
+  expect(first.json()).toMatchObject({
+    exitCode: 4,
+    error: { code: 'lock-not-obtained', hint: expect.stringContaining('partition resume logs') },
+  });
+  await reader.run('ROLLBACK');
+  await database.admin('UPDATE logs SET n = 5001 - n');
+
+  await project.done(['partition', 'resume', 'logs']);
+
+  expect(
+    await database.admin('SELECT count(*)::int AS rows, sum((n <> 5001 - id)::int)::int AS wrong FROM logs'),
+  ).toEqual([{ rows: 5000, wrong: 0 }]);
+});
+
+test('VACUUM FULL in the middle of the copy begins it anew, and TRUNCATE is refused with what to do', async ({
+  database,
+}) => {
+  await database.admin(`${logs}DELETE FROM logs WHERE id % 3 = 0`);
+  const project = await openProject(null, database);
+  await using writer = await openSession(database.url);
+  await writer.run('BEGIN; LOCK TABLE logs IN ROW EXCLUSIVE MODE');
+  await project.cli([...convert('logs', '--by', 'at'), '--lock-timeout', '1ms', '--quiet']);
+  await writer.run('ROLLBACK');
+  // As a run leaves it that was killed between two batches.
+  await database.admin(
+    `UPDATE pulse_migrate.partition_conversion SET phase = 'copying', filenode = 1, blocks = 1, next_block = 0`,
+  );
+
+  await project.done(['partition', 'resume', 'logs', '--duty', '1']);
+
+  expect(await database.admin('SELECT count(*)::int AS rows FROM logs')).toEqual([{ rows: 67 }]);
+  await expect(database.admin('TRUNCATE logs')).rejects.toThrow('cannot be truncated while');
+});
+
+test('a table that is altered while it is converted is not exchanged', async ({ database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; SELECT 1 FROM logs LIMIT 1');
+  await project.cli([...convert('logs', '--by', 'at'), '--lock-timeout', '1ms', '--quiet']);
+  await reader.run('ROLLBACK');
+  await database.admin('ALTER TABLE logs ADD COLUMN more int');
+
+  const refused = await project.cli(['partition', 'resume', 'logs', '--json']);
+  await project.done(['partition', 'abort', 'logs']);
+
+  expect(refused.json()).toMatchObject({
+    exitCode: 2,
+    error: { message: 'logs was altered since its conversion began' },
+  });
+  expect(await database.admin("SELECT relkind FROM pg_class WHERE oid = 'logs'::regclass")).toEqual([{ relkind: 'r' }]);
+});
+
+test('the old table is dropped only with --i-know, and not before the time to retain it is over', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(['partition', 'convert', 'logs', '--by', 'at', '--duty', '1', '--now', '2026-11-23']);
+
+  const unsaid = await project.cli(['partition', 'finish', 'logs', '--json']);
+  const early = await project.cli(['partition', 'finish', 'logs', '--i-know', '--json']);
+  const status = (await project.done(['partition', 'status', '--json'])).json().result;
+
+  expect(unsaid.json()).toMatchObject({ exitCode: 8, error: { code: 'confirmation-needed' } });
+  expect(early.json()).toMatchObject({
+    exitCode: 2,
+    error: { message: expect.stringContaining('is to be kept for 1440 min') },
+  });
+  expect(status).toMatchObject({
+    conversions: [{ name: 'logs', phase: 'completed', copied: 1, rowsCopied: 100, mayFinish: false }],
+  });
+});
+
+test('a rollback is refused where a partition has gone, since its rows would come back', async ({ database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(convert('logs', '--by', 'at'));
+  await database.admin('ALTER TABLE logs DETACH PARTITION logs_2026_08');
+
+  const run = await project.cli(['partition', 'rollback', 'logs', '--json']);
+
+  expect(run.json()).toMatchObject({
+    exitCode: 2,
+    error: { message: expect.stringContaining('logs_2026_08 is not part of it any more') },
+  });
+});
+
+/** What a table is like, what its conversion is asked for, and what is said about it. */
+const refusals: readonly (readonly [situation: string, sql: string, flags: readonly string[], message: string])[] = [
+  ['unique keys without the time and no choice', keys, [], 'cannot be unique across partitions by at'],
+  ['a key that can be NULL', 'CREATE TABLE logs (id int PRIMARY KEY, at timestamptz)', [], 'at can be NULL'],
+  ['a key that is no time', 'CREATE TABLE logs (at text PRIMARY KEY)', [], 'at is text'],
+  ['no such column', `${logs}`, ['--by', 'then'], 'it has no column then'],
+  ['no primary key', 'CREATE TABLE logs (at timestamptz NOT NULL)', [], 'it has no primary key'],
+  [
+    'a foreign key from elsewhere',
+    `${logs}CREATE TABLE of (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES logs)`,
+    [],
+    'refers to it',
+  ],
+  ['a materialized view', `${logs}CREATE MATERIALIZED VIEW v AS SELECT * FROM logs`, [], 'depends on it'],
+  [
+    'a view that needs the primary key',
+    `${logs}CREATE VIEW v AS SELECT id, at, what FROM logs GROUP BY id, at`,
+    [],
+    'depends on it',
+  ],
+  [
+    'a function of its row type',
+    `${logs}CREATE FUNCTION f(logs) RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+    [],
+    'depends on it',
+  ],
+  ['a column of its row type', `${logs}CREATE TABLE other (l logs)`, [], 'depends on it'],
+  [
+    'a policy of another table',
+    `${logs}CREATE TABLE other (id int); CREATE POLICY p ON other USING (EXISTS (SELECT FROM logs))`,
+    [],
+    'depends on it',
+  ],
+  ['a rule', `${logs}CREATE RULE r AS ON DELETE TO logs DO INSTEAD NOTHING`, [], 'depends on it'],
+  ['a child table', `${logs}CREATE TABLE child () INHERITS (logs)`, [], 'inherits'],
+  [
+    'a partitioned table',
+    'CREATE TABLE logs (at timestamptz NOT NULL) PARTITION BY RANGE (at)',
+    [],
+    'it is partitioned already',
+  ],
+  ['an UNLOGGED table', 'CREATE UNLOGGED TABLE logs (at timestamptz PRIMARY KEY)', [], 'UNLOGGED'],
+  ['an exclusion constraint', `${logs}ALTER TABLE logs ADD EXCLUDE (what WITH =)`, [], 'exclusion constraint'],
+  [
+    'a row trigger with transition tables',
+    `${logs}CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER t AFTER INSERT ON logs REFERENCING NEW TABLE AS n FOR EACH ROW EXECUTE FUNCTION f()`,
+    [],
+    'transition tables',
+  ],
+  [
+    'a trigger that may change the time',
+    `${logs}CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.at := now(); RETURN new; END';
+CREATE TRIGGER t BEFORE INSERT ON logs FOR EACH ROW EXECUTE FUNCTION f()`,
+    [],
+    'may change at',
+  ],
+  ['a CHECK that is NOT VALID', `${logs}ALTER TABLE logs ADD CHECK (id > 0) NOT VALID`, [], 'NOT VALID'],
+  ['a publication of partitions', `${logs}CREATE PUBLICATION p FOR TABLE logs`, [], 'would publish the partitions'],
+  ['a publication of everything', `${logs}CREATE PUBLICATION p FOR ALL TABLES`, [], 'takes every table'],
+  ['rows of a thousand years', `${logs}INSERT INTO logs (at) VALUES ('1026-01-01')`, [], 'more than 400 partitions'],
+  ['no such table', '', [], 'there is no table logs'],
+  ['another strategy', logs, ['--strategy', 'attach'], '--strategy takes copy'],
+  ['a duty of nothing', logs, ['--duty', '0'], '--duty takes a share'],
+];
+
+test.for(refusals)(
+  'a table is refused for %s before anything is written',
+  async ([, statements, flags, message], { database }) => {
+    await database.admin(statements === '' ? 'SELECT 1' : statements);
+    const project = await openProject(null, database);
+
+    const run = await project.cli([
+      'partition',
+      'convert',
+      'logs',
+      ...(flags.includes('--by') ? [] : ['--by', 'at']),
+      ...flags,
+      '--json',
+    ]);
+
+    expect(run.json()).toMatchObject({ exitCode: 2, error: { message: expect.stringContaining(message) } });
+    expect(await untouchedBy(database)).toEqual([]);
+  },
+);
+
+/** Whatever a conversion would have made. */
+async function untouchedBy({ admin }: TestDatabase): Promise<readonly unknown[]> {
+  return admin(
+    "SELECT relname FROM pg_class WHERE relname ~ '_new_|conversion' UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ 'pulse'",
+  );
+}
