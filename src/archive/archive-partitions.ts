@@ -1,5 +1,5 @@
 import { PulseError } from '../errors.ts';
-import { isoOf } from '../partitions/calendar.ts';
+import { type Instant, isoOf } from '../partitions/calendar.ts';
 import { oidsOf, type PartitionedTable, readPartitionedTables, type TableName } from '../partitions/catalog.ts';
 import { explainOwnStatement } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
@@ -19,8 +19,7 @@ export interface ArchiveOrder extends ArchiveRequest {
   readonly table: string;
   /** By name as typed; none means all that end by `before`. */
   readonly names: readonly string[];
-  /** ISO 8601 in UTC. */
-  readonly before: string | null;
+  readonly before: Instant | null;
   /** Asked before anything is written or detached. Throws what refuses it. */
   readonly confirm: (parent: TableName, partitions: readonly TableName[]) => void;
   /** Takes a partition out of its table without keeping anybody waiting. */
@@ -75,7 +74,15 @@ async function archiveOne(
   const entry = await beginArchive(deps, candidate, order);
   const there = await standing(session, partition);
   if (there === null) throw new PulseError('not-possible', `${partition.name} was dropped meanwhile`);
-  if (order.drop && there.attached) await order.detach(parent, partition);
+  if (order.drop && there.attached) {
+    try {
+      await order.detach(parent, partition);
+    } catch (error) {
+      const still = await standing(session, partition);
+      if (still?.attached === true && !still.detaching) await session.rows(forgetArchive(order.schema, entry));
+      throw error;
+    }
+  }
   const archive = (await readArchives(session, order.schema)).find((one) => one.entry === entry);
   if (archive === undefined) throw new PulseError('not-possible', `the manifest lost the row of ${partition.name}`);
   const { rows, stored } = await writeArchive(deps, archive, order);
@@ -113,10 +120,10 @@ function chosen(parent: PartitionedTable, { names, before }: ArchiveOrder): read
       hint: `pulse-migrate partition list ${parent.name}`,
     });
   }
-  const picked = partitions.filter(({ partition, candidate: { to } }) =>
+  const picked = partitions.filter(({ partition }) =>
     before === null
       ? names.some((name) => isNamed(partition, name))
-      : to !== null && Date.parse(to) <= Date.parse(before),
+      : partition.range.to !== null && partition.range.to <= before,
   );
   const other = picked.find(({ partition }) => !partition.isTable);
   if (other === undefined) return picked.map(({ candidate }) => candidate);

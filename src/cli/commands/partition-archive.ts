@@ -4,14 +4,18 @@ import { type Format, formats } from '../../archive/format.ts';
 import type { Archive } from '../../archive/manifest.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PulseError } from '../../errors.ts';
+import { instantOf } from '../../partitions/calendar.ts';
+import type { TableName } from '../../partitions/catalog.ts';
+import { ident } from '../../postgres/sql.ts';
 import type { RunnerDeps } from '../../runner/step.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { confirm } from '../confirm.ts';
 import { examples } from '../examples.ts';
-import { type Opened, openSession, openSettings, runnerDeps, textFlag } from '../open.ts';
+import { type Opened, openSession, openSettings, runnerDeps, textFlag, timeFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, count, moment, shortList, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
+import { longestLockMs } from './partition-flags.ts';
 
 export function registerArchive(group: Command, addAction: AddAction): void {
   const archive = group
@@ -62,7 +66,7 @@ export function registerArchive(group: Command, addAction: AddAction): void {
 
 async function archivePartitions(invocation: Invocation, [name = '', ...names]: readonly string[]): Promise<Outcome> {
   const { flags } = invocation;
-  const before = dayOf(textFlag(flags, 'before'));
+  const before = timeFlag(flags, 'before');
   const format = formatOf(textFlag(flags, 'format'));
   const place = textFlag(flags, 'to');
   const endpoint = textFlag(flags, 'endpoint') ?? null;
@@ -79,12 +83,14 @@ async function archivePartitions(invocation: Invocation, [name = '', ...names]: 
   const { openStore } = await import('../../archive/open-store.ts');
   const store = await openStore(place, { endpoint, cwd: invocation.runtime.cwd, env: invocation.runtime.env });
   return withLedger(invocation, async ({ deps, opened, settings }) => {
-    const [{ archivePartitions: archive }, { detachPartition }] = await Promise.all([
+    const [{ archivePartitions: archive }, { detach }] = await Promise.all([
       import('../../archive/archive-partitions.ts'),
       import('../../partitions/detach.ts'),
     ]);
     const archived = await archive(deps, {
-      ...{ table: name, names, before, store, endpoint, format, drop: flags['drop'] === true },
+      ...{ table: name, names, store, endpoint, format },
+      before: before === null ? null : instantOf(before),
+      drop: flags['drop'] === true,
       schema: settings.ledgerSchema,
       place: store.shown,
       confirm: (parent, partitions) => {
@@ -93,11 +99,22 @@ async function archivePartitions(invocation: Invocation, [name = '', ...names]: 
         const { database } = opened.parameters;
         confirm(invocation, { settings, database, would, list: shortList(list), result: { wouldDrop: list } });
       },
-      detach: (parent, partition) => detachPartition(deps, parent, partition, settings.lock),
+      detach: async (parent, partition) => {
+        const timeoutMs = Math.min(settings.lock.timeoutMs, longestLockMs);
+        await detach(deps, {
+          ...{ table: inSql(parent), partition: inSql(partition), before: null, evenCurrent: false, dryRun: false },
+          now: instantOf(invocation.runtime.now()),
+          patience: { ...settings.lock, timeoutMs },
+        });
+      },
     });
     const result = { place: store.shown, archived };
     return { result, text: invocation.global.quiet ? '' : renderArchived(archived, store.shown, invocation.style) };
   });
+}
+
+function inSql({ schema, name }: TableName): string {
+  return ident(schema, name).text;
 }
 
 /** What a command with a ledger works with. */
@@ -120,13 +137,6 @@ async function withLedger(invocation: Invocation, work: (work: Work) => Promise<
   } finally {
     await opened.session.close();
   }
-}
-
-function dayOf(text: string | undefined): string | null {
-  if (text === undefined) return null;
-  const day = `${text}T00:00:00Z`;
-  if (/^\d{4}-\d\d-\d\d$/.test(text) && new Date(day).toJSON()?.startsWith(text) === true) return day;
-  throw new PulseError('usage', `--before takes a day, not "${text}"`, { hint: 'for example: --before 2026-01-01' });
 }
 
 function formatOf(text: string | undefined): Format {

@@ -12,6 +12,7 @@ import { openSession, openSettings, positiveInteger, runnerDeps, textFlag } from
 import type { Outcome } from '../outcome.ts';
 import { count, duration, moment } from '../render/format.ts';
 import type { Style } from '../style.ts';
+import { longestLockMs } from './partition-flags.ts';
 
 /** The commands that turn a table in use into one of partitions, and back. */
 export function registerConversion(group: Command, addAction: AddAction): void {
@@ -165,9 +166,6 @@ async function withDeps(invocation: Invocation, act: (deps: ConvertDeps) => Prom
     await opened.session.close();
   }
 }
-
-/** Below the deadlock_timeout of a server as it comes, so that it is we who give up and never a client, milliseconds. */
-const longestLockMs = 200;
 
 /** Hours of copying are not given up for a reader of half a minute. */
 const fewestRetries = 60;

@@ -11,6 +11,8 @@ import { bytes, type Cell, count, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
 import { registerArchive } from './partition-archive.ts';
 import { registerConversion } from './partition-convert.ts';
+import { registerDetach } from './partition-detach.ts';
+import { day, longestLockMs, script } from './partition-flags.ts';
 
 export function registerPartition(program: Command, addAction: AddAction): void {
   const group = program
@@ -61,6 +63,7 @@ export function registerPartition(program: Command, addAction: AddAction): void 
 
   registerArchive(group, addAction);
   registerConversion(group, addAction);
+  registerDetach(group, addAction);
 }
 
 async function createNext(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
@@ -84,7 +87,11 @@ async function createNext(invocation: Invocation, tables: readonly string[]): Pr
       largestDefault,
       patience: { ...settings.lock, timeoutMs },
     });
-    const text = invocation.global.quiet ? '' : asked.dryRun ? script(result) : renderNext(result, invocation.style);
+    const text = invocation.global.quiet
+      ? ''
+      : asked.dryRun
+        ? script(result.statements, '-- every partition is there')
+        : renderNext(result, invocation.style);
     const held = result.tables.flatMap(({ name, waiting }) => waiting.map((rows) => ({ name, ...rows })));
     const [first] = held;
     if (first === undefined) return { result, text };
@@ -101,9 +108,6 @@ async function createNext(invocation: Invocation, tables: readonly string[]): Pr
     await opened.session.close();
   }
 }
-
-/** Below the deadlock_timeout of a server as it comes, so that it is we who give up and never a client, milliseconds. */
-const longestLockMs = 200;
 
 /** Measured: a DEFAULT partition of 2 million rows, some 600 MB, takes ATTACH 0.45 s under its lock. */
 const largestDefault = 64 * 1024 * 1024;
@@ -124,11 +128,6 @@ function periodOf(text: string | undefined): Period | null {
   });
 }
 
-function script({ statements }: CreateNextResult): string {
-  if (statements.length === 0) return '-- every partition is there\n';
-  return statements.map(({ purpose, lock, sql }) => `-- ${purpose}; lock: ${lock}\n${sql};\n`).join('');
-}
-
 function renderNext({ tables, skipped }: CreateNextResult, style: Style): string {
   const lines = tables.flatMap(({ name, period, lead, created, waiting }) => [
     ...created.map((made) => `${style.good(style.symbols.done)} ${made.name}  ${day(made.from)} to ${day(made.to)}`),
@@ -143,11 +142,6 @@ function renderNext({ tables, skipped }: CreateNextResult, style: Style): string
   const passed = skipped.map(({ name, why }) => style.faint(`  ${name} was passed over: ${why}`));
   if (tables.length === 0) lines.push('No table is partitioned by time.');
   return `${[...lines, ...passed].join('\n')}\n`;
-}
-
-/** The day alone, where an instant is the beginning of one. */
-function day(iso: string): string {
-  return iso.replace('T00:00:00Z', '');
 }
 
 async function listTables(invocation: Invocation, names: readonly string[]): Promise<Outcome> {

@@ -218,8 +218,9 @@ INSERT INTO notes SELECT id, "at" FROM ${partition} LIMIT 1;`);
 
   expect(run.json()).toMatchObject({
     exitCode: 2,
-    error: { code: 'not-possible', hint: expect.stringContaining('refer') },
+    error: { code: 'not-possible', message: expect.stringContaining('refer') },
   });
   expect(await sumOf(database, '"Audit logs"')).toEqual(before);
   expect(await partitionsOf(database)).toHaveLength(2);
+  expect(await database.admin('SELECT FROM pulse_migrate.archive')).toEqual([]);
 });
