@@ -160,7 +160,8 @@ function indexWarnings({ action, time }: RetentionRule, target: Target): string[
   const [first] = bare;
   if (first === undefined) return [];
   const which = target.isPartitioned ? `${bare.length} of its partitions` : shownName(first);
-  return [`${which}: no B-tree index begins with ${time}, so all pages are read`];
+  const cost = action === 'delete' ? 'all pages are read' : 'all pages are read for each period';
+  return [`${which}: no B-tree index begins with ${time}, so ${cost}`];
 }
 
 function referenceWarnings({ action }: RetentionRule, target: Target): string[] {

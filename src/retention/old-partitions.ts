@@ -44,7 +44,7 @@ async function withSizes(
     session,
     'measuring partitions',
     sql`SELECT n.nspname AS schema, c.relname AS name, pg_catalog.pg_total_relation_size(c.oid)::pg_catalog.float8 AS bytes,
-  CASE WHEN c.reltuples >= 0 THEN c.reltuples::pg_catalog.float8 END AS rows
+  CASE WHEN c.reltuples >= 0::pg_catalog.float4 THEN c.reltuples::pg_catalog.float8 END AS rows
 FROM pg_catalog.pg_inherits AS i
 JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

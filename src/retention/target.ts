@@ -149,7 +149,7 @@ SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid, n.nspname AS schema, c.
    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
    WHERE i.indrelid = c.oid AND i.indisprimary) AS primary_key,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('schema', ln.nspname, 'name', l.relname, 'kind', l.relkind,
-      'rows', CASE WHEN l.reltuples >= 0 THEN l.reltuples END,
+      'rows', CASE WHEN l.reltuples >= 0::pg_catalog.float4 THEN l.reltuples END,
       'hasTimeIndex', EXISTS (SELECT FROM pg_catalog.pg_index AS i
         JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
         JOIN pg_catalog.pg_am AS m ON m.oid = x.relam AND m.amname = 'btree'

@@ -39,6 +39,12 @@ test('operators planted in a schema of search_path are never taken for those of 
     }),
     plainRole,
   );
+  await database.admin(`CREATE TABLE old (id varchar PRIMARY KEY, team varchar, at timestamptz, value int);
+INSERT INTO old SELECT n::text, 'a', now() - n * interval '1 hour', 1 FROM generate_series(1, 200) AS n;
+CREATE TABLE ranges (at timestamp) PARTITION BY RANGE (at);
+CREATE TABLE ranges_1 PARTITION OF ranges FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+ALTER TABLE old OWNER TO "${plainRole.name}"; ALTER TABLE ranges OWNER TO "${plainRole.name}";
+ALTER TABLE ranges_1 OWNER TO "${plainRole.name}"`);
   await database.admin(plant);
   await database.admin(`GRANT CREATE ON DATABASE "${database.name}" TO "${plainRole.name}"`);
   await database.admin(`GRANT CREATE ON SCHEMA public TO "${plainRole.name}"`);
@@ -63,6 +69,16 @@ test('operators planted in a schema of search_path are never taken for those of 
   await project.write({ '0001_a.up.sql': '-- a word\nCREATE TABLE a (id int);\n' });
   await done('repair', '--accept', '1');
   await done('history');
+  await project.configure(`retention:
+  old:
+    - { action: delete, time: at, after: 6 days, pause: 0ms }
+    - { action: downsample, time: at, after: 4 days, to: day, by: [team], columns: { id: newest, value: sum }, pause: 0ms }
+    - { action: keep-one-a-day, time: at, after: 1 day, by: [team], pause: 0ms }
+  ranges: [{ action: drop-partition, time: at, after: 1 year }]
+`);
+  await done('retention', 'plan');
+  await done('retention', 'run', '--i-know');
+  expect(await database.admin("SELECT to_regclass('ranges_1') AS leaf")).toEqual([{ leaf: null }]);
   await done('down', '--i-know', '--to', '0', '--backup-done');
 
   const rows = await database.admin(
