@@ -167,5 +167,11 @@ function indexWarnings({ action, time }: RetentionRule, target: Target): string[
 function referenceWarnings({ action }: RetentionRule, target: Target): string[] {
   if (action === 'drop-partition') return [];
   const refusing = target.references.filter(({ onDelete }) => onDelete === 'refuse');
-  return refusing.map((reference) => `to delete will ${effect(reference)}`);
+  const bare = target.references.filter(({ hasIndex }) => !hasIndex);
+  return [
+    ...refusing.map((reference) => `to delete will ${effect(reference)}`),
+    ...bare.map(
+      ({ from, constraint }) => `no index of ${from} helps ${constraint}, so each row that goes reads all of ${from}`,
+    ),
+  ];
 }

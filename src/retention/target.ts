@@ -33,6 +33,8 @@ export interface Reference {
   readonly from: string;
   readonly to: string;
   readonly onDelete: OnDelete;
+  /** Whether an index finds the rows that point at one; without it each row that goes reads all of that table. */
+  readonly hasIndex: boolean;
 }
 
 /** The table of a rule as the catalog has it. */
@@ -161,7 +163,8 @@ SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid, n.nspname AS schema, c.
      UNION SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(c.oid::pg_catalog.regclass) AS p WHERE p.isleaf)
      AND l.relkind <> 'p') AS leaves,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('constraint', k.conname, 'action', k.confdeltype,
-      'oid', k.conrelid::pg_catalog.int8, 'from', ${relation('conrelid')}, 'to', ${relation('confrelid')}) ORDER BY k.oid)
+      'oid', k.conrelid::pg_catalog.int8, 'from', ${relation('conrelid')}, 'to', ${relation('confrelid')},
+      'hasIndex', EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = k.conrelid AND i.indisvalid AND i.indkey[0] = k.conkey[1])) ORDER BY k.oid)
    FROM pg_catalog.pg_constraint AS k JOIN reached AS r ON r.oid = k.confrelid
    WHERE k.contype = 'f' AND k.conparentid = 0::pg_catalog.oid) AS references
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

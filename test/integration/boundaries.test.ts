@@ -24,6 +24,12 @@ const violations: ReadonlyArray<readonly [title: string, room: string, text: str
     'may import only',
   ],
   [
+    'a capability importing another',
+    'retention',
+    "import { takeLease } from '../runner/lease.ts';\nexport const x = takeLease;\n",
+    'may import only',
+  ],
+  [
     'the driver outside postgres',
     'runner',
     "import postgres from 'postgres';\nexport const x = postgres;\n",

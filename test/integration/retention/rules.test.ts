@@ -252,6 +252,21 @@ INSERT INTO commits VALUES (1, 1), (2, 2), (3, 3); INSERT INTO reviews VALUES (1
     expect(await database.admin('SELECT id, repo FROM stars')).toEqual([{ id: 1, repo: null }]);
   });
 
+  test('of the table itself are told like any other', async ({ database }) => {
+    await database.admin(`CREATE TABLE replies (id int PRIMARY KEY, answers int REFERENCES replies ON DELETE CASCADE, at timestamptz);
+INSERT INTO replies VALUES (1, NULL, now() - interval '40 days'), (2, 1, now())`);
+    const project = await openProject(null, database);
+    await project.configure('retention: { replies: [{ action: delete, time: at, after: 30 days }] }\n');
+
+    const run = await project.cli(['retention', 'run', '--i-know', '--json']);
+
+    expect(run.json().error).toMatchObject({
+      code: 'not-possible',
+      hint: expect.stringContaining('cascade: [public.replies]'),
+    });
+    expect(await countOf(database, 'replies')).toBe(2);
+  });
+
   test('that refuse are told in the plan, and where they refuse nothing of the batch is gone', async ({ database }) => {
     await database.admin(`${notes(60)}CREATE TABLE pins (note int REFERENCES notes); INSERT INTO pins VALUES (1000)`);
     const project = await openProject(null, database);
@@ -261,6 +276,7 @@ INSERT INTO commits VALUES (1, 1), (2, 2), (3, 3); INSERT INTO reviews VALUES (1
     const run = await project.cli(['retention', 'run', '--i-know', '--json']);
 
     expect(plan.stdout).toContain('fail while public.pins points at the rows (pins_note_fkey)');
+    expect(plan.stdout).toContain('no index of public.pins helps pins_note_fkey');
     expect(run.json().error).toMatchObject({ code: 'not-possible', sqlstate: '23503' });
     expect(await countOf(database, 'notes')).toBe(1440);
   });
