@@ -56,12 +56,17 @@ export interface RetentionPlan {
 const countedRows = 5_000_000;
 
 /**
- * What each rule would do, and why one cannot. Reads only.
- * @throws {PulseError} `usage` for a table without a rule; `permission-denied` and others where the server refuses to look.
+ * What each rule would do, and why one cannot. Reads only. The present that is looked from may lie ahead for a plan, and
+ * may not for what says what a run would do.
+ * @throws {PulseError} `usage` for a table without a rule and for such a present; `permission-denied` and others where the server refuses to look.
  */
-export async function planRetention(session: Session, input: RetentionInput): Promise<RetentionPlan> {
+export async function planRetention(
+  session: Session,
+  input: RetentionInput,
+  mayLieAhead: boolean,
+): Promise<RetentionPlan> {
   const rules: PlannedRule[] = [];
-  for (const examined of await examineRules(session, input, true)) rules.push(await planned(session, examined));
+  for (const examined of await examineRules(session, input, mayLieAhead)) rules.push(await planned(session, examined));
   return { rules };
 }
 

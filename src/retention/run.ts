@@ -204,5 +204,12 @@ function withResult(error: unknown, result: RunResult): unknown {
       ({ table, action, removed, transactions }) =>
         `${action} on ${table}: ${removed} rows are gone, in ${transactions} transactions`,
     );
-  return told.withResult(result, [...told.now, ...now]);
+  const resumable =
+    told.code === 'connection-lost'
+      ? new PulseError(told.code, told.message, {
+          hint: 'run the command again: what is gone is recorded, and the rest follows',
+          cause: told,
+        })
+      : told;
+  return resumable.withResult(result, [...told.now, ...now]);
 }

@@ -190,7 +190,7 @@ export function keepNewest(work: PeriodWork, period: Pick<PeriodRow, 'from' | 't
   WHERE ${within(work, period)} AND t.tableoid = o.tableoid AND t.ctid = o.ctid
   RETURNING ${t} AS at
 )
-SELECT pg_catalog.count(*)::pg_catalog.float8 AS removed, 0::pg_catalog.float8 AS made,
+SELECT pg_catalog.count(*)::pg_catalog.float8 AS removed, 0::pg_catalog.float8 AS made, 0::pg_catalog.float8 AS groups,
   ${shown(type, sql`pg_catalog.min(g.at)`)} AS first, ${shown(type, sql`pg_catalog.max(g.at)`)} AS last
 FROM gone AS g`;
 }
@@ -199,6 +199,8 @@ FROM gone AS g`;
 export interface PeriodDone {
   readonly removed: number;
   readonly made: number;
+  /** So many rows had to be made. */
+  readonly groups: number;
   readonly first: UtcText | null;
   readonly last: UtcText | null;
   [column: string]: unknown;
@@ -233,6 +235,7 @@ export function putTogether(work: PeriodWork, period: Pick<PeriodRow, 'from' | '
   RETURNING 1
 )
 SELECT pg_catalog.count(*)::pg_catalog.float8 AS removed, (SELECT pg_catalog.count(*)::pg_catalog.float8 FROM made) AS made,
+  (SELECT pg_catalog.count(*)::pg_catalog.float8 FROM (SELECT FROM gone AS g GROUP BY ${groupOf(rule, 'g')}) AS k) AS groups,
   ${shown(type, sql`pg_catalog.min(${column(rule.time, 'g')})`)} AS first, ${shown(type, sql`pg_catalog.max(${column(rule.time, 'g')})`)} AS last
 FROM gone AS g`;
 }

@@ -1,3 +1,4 @@
+import { PulseError } from '../errors.ts';
 import { ownRows } from '../postgres/errors.ts';
 import type { FitRule } from './examine.ts';
 import { keepNewest, lockPeriod, type PeriodDone, type PeriodRow, periodsToDo, putTogether } from './statements.ts';
@@ -17,7 +18,8 @@ export async function workPeriods(deps: RetentionDeps, run: RuleRun, fit: FitRul
         await deps.session.rows(lockPeriod(fit, period));
         const statement = downsamples ? putTogether(fit, period) : keepNewest(fit, period);
         const [row] = await deps.session.rows<PeriodDone>(statement);
-        const { removed = 0, made = 0, first = null, last = null } = row ?? {};
+        const { removed = 0, made = 0, groups = 0, first = null, last = null } = row ?? {};
+        if (made !== groups) throw swallowed(fit, groups - made);
         return { removed, made, first, last, ...(downsamples && { through: period.to }) };
       });
       deps.emit({ type: 'retention-batch', table: shownName(target), removed: done.removed, last: done.last });
@@ -25,4 +27,12 @@ export async function workPeriods(deps: RetentionDeps, run: RuleRun, fit: FitRul
       if (downsamples || done.removed < rule.batch) break;
     }
   }
+}
+
+/** Before the COMMIT, so that what was to be put together is still there. */
+function swallowed({ target }: FitRule, rows: number): PulseError {
+  const name = shownName(target);
+  return new PulseError('not-possible', `${name}: ${rows} rows that hold the values of others were not taken`, {
+    hint: `a trigger or a rule keeps new rows away: see psql -c '\\d ${name}'; nothing of this period is gone`,
+  });
 }

@@ -57,7 +57,7 @@ export function registerRetention(program: Command, addAction: AddAction): void 
 async function planRules(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
   const now = timeFlag(invocation.flags, 'now');
   const settings = await openSettings(invocation);
-  const result = await planOf(invocation, settings, { tables, now });
+  const result = await planOf(invocation, settings, { tables, now }, true);
   return { result, text: invocation.global.quiet ? '' : renderPlan(result, invocation) };
 }
 
@@ -70,11 +70,16 @@ function inputOf(settings: Settings, asked: Asked) {
   return { schema: settings.ledgerSchema, rules: settings.retention, ...asked };
 }
 
-async function planOf(invocation: Invocation, settings: Settings, asked: Asked): Promise<RetentionPlan> {
+async function planOf(
+  invocation: Invocation,
+  settings: Settings,
+  asked: Asked,
+  mayLieAhead: boolean,
+): Promise<RetentionPlan> {
   const { session } = await openSession(invocation, settings);
   try {
     const { planRetention } = await import('../../retention/plan.ts');
-    return await planRetention(session, inputOf(settings, asked));
+    return await planRetention(session, inputOf(settings, asked), mayLieAhead);
   } finally {
     await session.close();
   }
@@ -85,7 +90,7 @@ async function runRules(invocation: Invocation, tables: readonly string[]): Prom
   const settings = await openSettings(invocation);
   const quiet = invocation.global.quiet;
   if (invocation.flags['iKnow'] === undefined) {
-    const { rules } = await planOf(invocation, settings, asked);
+    const { rules } = await planOf(invocation, settings, asked, false);
     const nothing = 'Nothing was deleted: this is what --i-know would do.\n';
     return { result: { dry: true, rules }, text: quiet ? '' : `${renderPlan({ rules }, invocation)}${nothing}` };
   }

@@ -162,6 +162,8 @@ for (const side of ['to-server', 'to-client'] as const) {
       const { run } = await runWithCut(project, database, { side, message, mode: 'once' });
       expect([0, 3], `${place} ${JSON.stringify(run)}`).toContain(run.exitCode);
       if (run.exitCode === 3) failures += 1;
+      if (run.result !== undefined)
+        expect(run.error?.hint ?? 'run the command again', place).toContain('run the command again');
       await expectConsistent(database, place);
       await project.done(['retention', 'run', '--i-know']);
       await expectDone(database, place);

@@ -126,6 +126,19 @@ VALUES ('a', 'cycle', 1000, '2024-01-03 05:00Z', '2024-01-03 06:00Z')`);
     expect(await valuesOf(database)).toEqual([{ rows: 48, groups: 48, total: 48 * 11.5 }]);
   });
 
+  test('of a table whose trigger keeps new rows away loses nothing, and says so', async ({ database }) => {
+    await database.admin(`${snapshots}CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER keep BEFORE INSERT ON snapshots FOR EACH ROW EXECUTE FUNCTION keep()`);
+    const project = await openProject(null, database);
+    await project.configure(daily);
+    const before = await valuesOf(database);
+
+    const run = await project.cli(['retention', 'run', '--i-know', ...at, '--json']);
+
+    expect(run.json().error).toMatchObject({ code: 'not-possible', message: expect.stringContaining('6 rows') });
+    expect(await valuesOf(database)).toEqual(before);
+  });
+
   test('of a partitioned table works across its partitions', async ({ database }) => {
     await database.admin(`CREATE TABLE snapshots (team_id text, repo_id text, metric text, value int, period_start timestamp NOT NULL,
   id int, period_end timestamp, metadata jsonb) PARTITION BY RANGE (period_start);

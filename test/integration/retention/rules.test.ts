@@ -104,10 +104,12 @@ DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_databa
       project.cli(['retention', ...argv, '--json'], { now: () => new Date('2090-01-01T00:00:00Z') });
 
     const ahead = await run('run', '--i-know', '--now', '2090-01-01');
+    const dry = await run('run', '--now', '2090-01-01');
     const plan = await run('plan', '--now', '2090-01-01');
     const earlier = await run('run', '--i-know', '--now', '2020-01-01');
 
     expect(ahead.json()).toMatchObject({ exitCode: 2, error: { code: 'usage' } });
+    expect(dry.json()).toMatchObject({ exitCode: 2, error: { code: 'usage' } });
     expect(plan.json().result).toMatchObject({ rules: [{ rows: 1440 }] });
     expect(earlier.json().result).toMatchObject({ rules: [{ removed: 0 }] });
     expect(await countOf(database, 'notes')).toBe(1440);
