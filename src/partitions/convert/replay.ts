@@ -41,7 +41,9 @@ function roadOf({ toolSchema }: Work, conversion: Conversion, way: Way): Road {
         from: live,
         to: nameSql({ schema, name: spec.oldName }),
         oldRow: identifier,
-        newRow: withKey,
+        // Not by the partition key: where two rows have one identifier by now, both have to be found, so that the old
+        // table refuses them and does not take the one for the other.
+        newRow: identifier,
       };
 }
 

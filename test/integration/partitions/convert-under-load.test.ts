@@ -7,6 +7,9 @@ import { openProject } from '../../support/project.ts';
 import { until } from '../../support/until.ts';
 import { liveTable, startLoad } from '../../support/written-truth.ts';
 
+/** Under load and among other tests a conversion takes its time. */
+const patient = { timeout: 120_000 };
+
 const convert = [
   'partition',
   'convert',
@@ -69,45 +72,56 @@ UNION ALL SELECT proname FROM pg_proc WHERE proname ~ '^conversion_'`),
   ).toEqual([]);
 }
 
-test('clients write all the way through conversion, rollback, conversion and finish, and nothing is lost, doubled or different', async ({
-  database,
-}) => {
-  await database.admin(liveTable);
-  const project = await openProject(null, database);
-  const load = await startLoad(database);
+test(
+  'clients write all the way through conversion, rollback, conversion and finish, and nothing is lost, doubled or different',
+  patient,
+  async ({ database }) => {
+    await database.admin(liveTable);
+    const project = await openProject(null, database);
+    const load = await startLoad(database);
 
-  await project.done([...convert, ...day, '--duty', '0.3']);
-  expect(await shapeOf(database)).toMatchObject(partitioned);
-  await project.done(['partition', 'rollback', 'commits']);
-  expect(await shapeOf(database)).toEqual(plain);
-  await project.done([...convert, ...day, '--duty', '1']);
-  const before = load.written();
-  await until('writes after the swap', async () => load.written() > before + 50);
-  await project.done(['partition', 'finish', 'commits', '--i-know']);
-  await load.stop();
+    await project.done([...convert, ...day, '--duty', '0.3']);
+    expect(await shapeOf(database)).toMatchObject(partitioned);
+    await project.done(['partition', 'rollback', 'commits']);
+    expect(await shapeOf(database)).toEqual(plain);
+    await project.done([...convert, ...day, '--duty', '1']);
+    const before = load.written();
+    await until('writes after the swap', async () => load.written() > before + 50);
+    await project.done(['partition', 'finish', 'commits', '--i-know']);
+    await load.stop();
 
-  expect(await shapeOf(database)).toEqual({ ...partitioned, triggers: null });
-  await expectNothingLeft(database);
-});
+    expect(await shapeOf(database)).toEqual({ ...partitioned, triggers: null });
+    await expectNothingLeft(database);
+  },
+);
 
-test('a conversion that is aborted leaves the table as it was, with everything written meanwhile', async ({
-  database,
-  start,
-}) => {
-  await database.admin(liveTable);
-  const project = await openProject(null, database);
-  const load = await startLoad(database);
-  const running = start(project, [...convert, ...day, '--duty', '0.02']);
-  await until('the copy', async () => (await phaseOf(database)) === 'copying');
-  running.kill('SIGKILL');
-  await running.ended;
+test(
+  'a conversion that is aborted leaves the table as it was, with everything written meanwhile',
+  patient,
+  async ({ database, start }) => {
+    await database.admin(liveTable);
+    const project = await openProject(null, database);
+    const load = await startLoad(database);
+    const running = start(project, [...convert, ...day, '--duty', '0.02']);
+    await until('the copy', async () => (await phaseOf(database)) === 'copying');
+    running.kill('SIGKILL');
+    await running.ended;
 
-  await project.done(['partition', 'abort', 'commits']);
-  await load.stop();
+    await project.done(['partition', 'abort', 'commits']);
+    await load.stop();
 
-  expect(await shapeOf(database)).toEqual(plain);
-  await expectNothingLeft(database);
-});
+    expect(await shapeOf(database)).toEqual(plain);
+    await expectNothingLeft(database);
+  },
+);
+
+/** Whoever holds the place of the conversion. */
+const holder =
+  "SELECT l.pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database() WHERE l.locktype = 'advisory'";
+
+async function isHeld({ admin }: TestDatabase): Promise<boolean> {
+  return (await admin(holder)).length > 0;
+}
 
 /** What ends a run in the middle: the client, or its backend. */
 const ends = ['SIGKILL', 'terminate'] as const;
@@ -116,6 +130,7 @@ const kills = ends.flatMap((end) => places.map((place) => [place, end] as const)
 
 test.for(kills)(
   'a run that ends at %s by %s is resumed, and nothing is lost, doubled or different',
+  patient,
   async ([place, end], { database, start }) => {
     await database.admin(liveTable);
     const project = await openProject(null, database);
@@ -137,10 +152,8 @@ test.for(kills)(
     }
     if (end === 'SIGKILL') running.kill('SIGKILL');
     else {
-      await database.admin(
-        // Whoever holds the place of the conversion.
-        "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database() WHERE l.locktype = 'advisory'",
-      );
+      if (place === 'prepared') await until('the run at its place', () => isHeld(database));
+      await database.admin(`SELECT pg_terminate_backend(pid) FROM (${holder}) AS h`);
     }
     await running.ended;
     if (place === 'prepared' || place === 'replaying') await reader.run('ROLLBACK');

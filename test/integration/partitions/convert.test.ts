@@ -106,7 +106,7 @@ DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_databa
 
   await database.admin("SET TimeZone = 'UTC'");
   const leaves = await database.admin<{ name: string; bound: string; options: string[]; ident: string }>(
-    `SELECT relname AS name, pg_get_expr(relpartbound, c.oid) AS bound, reloptions AS options, relreplident AS ident FROM pg_class AS c JOIN pg_inherits ON inhrelid = c.oid WHERE inhparent = 'logs'::regclass ORDER BY 1`,
+    `SELECT relname AS name, pg_get_expr(relpartbound, c.oid) AS bound, array_to_json(reloptions) AS options, relreplident AS ident FROM pg_class AS c JOIN pg_inherits ON inhrelid = c.oid WHERE inhparent = 'logs'::regclass ORDER BY 1`,
   );
   expect(leaves.map(({ name }) => name)).toEqual([
     'logs_2026_08',
@@ -342,6 +342,6 @@ test.for(refusals)(
 /** Whatever a conversion would have made. */
 async function untouchedBy({ admin }: TestDatabase): Promise<readonly unknown[]> {
   return admin(
-    "SELECT relname FROM pg_class WHERE relname ~ '_new_|conversion' UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ 'pulse'",
+    "SELECT relname FROM pg_class WHERE relname ~ '_new_[0-9]|partition_conversion' UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ 'pulse'",
   );
 }
