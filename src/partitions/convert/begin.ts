@@ -41,7 +41,7 @@ export interface ConvertInput extends LeavesAsked {
 export async function beginConversion(work: Work, input: ConvertInput): Promise<Conversion> {
   const facts = await acceptedFacts(work, input);
   const calendar = calendarOf(input.period);
-  await work.session.run(`BEGIN; ${plainSettings.text}; SET LOCAL row_security = off`);
+  await work.session.run(`BEGIN; ${plainSettings.text}; SET LOCAL row_security = off; SET LOCAL statement_timeout = 0`);
   const ranges = await extentOf(work.session, facts, input.column)
     .then((extent) => leafRanges(calendar, extent, input))
     .finally(() => work.session.run('ROLLBACK'));

@@ -36,7 +36,7 @@ export async function giveUpOld(work: Work, conversion: Conversion): Promise<Con
     'ending the log for the way back',
     `LOCK TABLE ${nameSql(conversion)} IN ACCESS EXCLUSIVE MODE`,
     async () => {
-      await session.run(dropReverse(conversion).join(';\n'));
+      await session.run((await dropReverse(work, conversion)).join(';\n'));
       const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'finishing'`));
       if (moved.length === 0) throw lostTrack(conversion);
     },

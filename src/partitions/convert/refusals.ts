@@ -167,9 +167,14 @@ function aboutConstraints(facts: SourceFacts): Refusal[] {
         ],
       ]),
     ),
-    ...facts.foreignKeys.flatMap(({ name, valid, self }) =>
+    ...facts.foreignKeys.flatMap(({ name, valid, self, allowed, references }) =>
       told([
         [!valid, `foreign key ${name} is NOT VALID`, `ALTER TABLE ${facts.name} VALIDATE CONSTRAINT ${name}`],
+        [
+          !allowed,
+          `foreign key ${name} refers to ${references.name}, which this role may not lock`,
+          `GRANT UPDATE, REFERENCES ON ${references.name} TO the role, or connect as its owner`,
+        ],
         [self, `foreign key ${name} refers to the table itself`, 'such a table cannot be converted yet'],
       ]),
     ),
@@ -217,7 +222,7 @@ function aboutReplication(facts: SourceFacts): Refusal[] {
         `ALTER TABLE ${facts.name} REPLICA IDENTITY DEFAULT`,
       ],
     ]),
-    ...facts.publications.flatMap(({ name, viaRoot, all, plain }) =>
+    ...facts.publications.flatMap(({ name, viaRoot, all, plain, owned }) =>
       told([
         [
           all,
@@ -229,6 +234,7 @@ function aboutReplication(facts: SourceFacts): Refusal[] {
           `publication ${name} would publish the partitions under their own names`,
           `ALTER PUBLICATION ${name} SET (publish_via_partition_root = true)`,
         ],
+        [!owned, `publication ${name} belongs to another role`, 'connect as a member of both roles'],
         [
           !plain,
           `publication ${name} has a row filter or a list of columns for it`,

@@ -1,8 +1,9 @@
 import { PulseError } from '../../errors.ts';
 import { StatementError } from '../../postgres/errors.ts';
 import { ident, sql } from '../../postgres/sql.ts';
+import type { TableName } from '../catalog.ts';
 import { triggerName } from './capture.ts';
-import { type Conversion, moveOn, readConversion } from './conversion.ts';
+import { type Conversion, moveOn, partsOf, readConversion } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { dependentsAgain, locksOf, publicationsAgain, renames } from './exchange.ts';
 import { lostTrack } from './failures.ts';
@@ -54,12 +55,13 @@ export async function rollBack(work: Work, conversion: Conversion): Promise<Conv
   return readConversion(session, toolSchema, conversion.id);
 }
 
-async function exchangeBack({ session, toolSchema }: Work, conversion: Conversion): Promise<readonly string[]> {
+async function exchangeBack(work: Work, conversion: Conversion): Promise<readonly string[]> {
+  const { session, toolSchema } = work;
   const { schema, name, spec } = conversion;
   const facts = await readSourceFacts(session, conversion.targetOid, toolSchema);
   const live = nameSql({ schema, name });
   return [
-    ...dropReverse(conversion),
+    ...(await dropReverse(work, conversion)),
     ...renames(conversion, 'back'),
     `ALTER TABLE ${live} ENABLE TRIGGER USER`,
     ...spec.foreignKeys.map(
@@ -70,13 +72,18 @@ async function exchangeBack({ session, toolSchema }: Work, conversion: Conversio
   ];
 }
 
-/** Ends the capture for the way back; to be run under a lock on the live table. */
-export function dropReverse(conversion: Conversion): readonly string[] {
+/**
+ * What ends the capture for the way back; to be run under a lock on the live table. A partition that was made since has
+ * the guard of the one before, and one that was detached has kept it.
+ */
+export async function dropReverse({ session, toolSchema }: Work, conversion: Conversion): Promise<readonly string[]> {
+  const { guard } = partsOf(toolSchema, conversion.id);
+  const guarded = await session.rows<TableName>(sql`SELECT n.nspname AS schema, c.relname AS name
+FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE t.tgfoid = pg_catalog.to_regprocedure(${`${guard}()`})::pg_catalog.oid ORDER BY c.oid`);
   return [
     `DROP TRIGGER IF EXISTS ${triggerName('reverse')} ON ${nameSql(conversion)}`,
-    ...[conversion, ...conversion.spec.leaves].map(
-      (table) => `DROP TRIGGER IF EXISTS ${triggerName('guard')} ON ${nameSql(table)}`,
-    ),
+    ...guarded.map((table) => `DROP TRIGGER ${triggerName('guard')} ON ${nameSql(table)}`),
   ];
 }
 

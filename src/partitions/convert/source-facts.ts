@@ -43,6 +43,8 @@ export interface ForeignKeyFact {
   readonly references: TableName;
   readonly valid: boolean;
   readonly self: boolean;
+  /** Whether the role may lock the table it refers to, and refer to it. */
+  readonly allowed: boolean;
 }
 
 export interface TriggerFact {
@@ -95,7 +97,13 @@ export interface SourceFacts extends TableName {
   readonly foreignKeys: readonly ForeignKeyFact[];
   readonly triggers: readonly TriggerFact[];
   readonly policies: ReadonlyArray<{ readonly name: string; readonly sql: string }>;
-  readonly publications: ReadonlyArray<{ name: string; viaRoot: boolean; all: boolean; plain: boolean }>;
+  readonly publications: ReadonlyArray<{
+    name: string;
+    viaRoot: boolean;
+    all: boolean;
+    plain: boolean;
+    owned: boolean;
+  }>;
   readonly dependents: readonly DependentFact[];
 }
 
@@ -197,6 +205,8 @@ function factsQuery(oid: Sql, toolSchema: string): Sql {
   )},
   'foreignKeys', ${q(
     array(`SELECT k.conname, pg_catalog.json_build_object('name', k.conname, 'valid', k.convalidated, 'self', k.confrelid = c.oid,
+       'allowed', pg_catalog.has_table_privilege(k.confrelid, 'UPDATE, DELETE, TRUNCATE')
+         AND pg_catalog.has_any_column_privilege(k.confrelid, 'REFERENCES'),
        'definition', pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID$', ''),
        'references', pg_catalog.json_build_object('schema', rn.nspname, 'name', r.relname))
      FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_class AS r ON r.oid = k.confrelid
@@ -223,7 +233,7 @@ function factsQuery(oid: Sql, toolSchema: string): Sql {
      FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid`),
   )},
   'publications', ${q(
-    array(`SELECT b.pubname, pg_catalog.json_build_object('name', b.pubname, 'viaRoot', b.pubviaroot,
+    array(`SELECT b.pubname, pg_catalog.json_build_object('name', b.pubname, 'viaRoot', b.pubviaroot, 'owned', pg_catalog.pg_has_role(b.pubowner, 'USAGE'),
        'all', b.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace AS pn WHERE pn.pnpubid = b.oid AND pn.pnnspid = c.relnamespace),
        'plain', COALESCE(r.prqual IS NULL AND r.prattrs IS NULL, true))
      FROM pg_catalog.pg_publication AS b LEFT JOIN pg_catalog.pg_publication_rel AS r ON r.prpubid = b.oid AND r.prrelid = c.oid

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { type TestDatabase, test } from '../../support/database.ts';
-import { openSession } from '../../support/open-session.ts';
+import { openSession, urlAs } from '../../support/open-session.ts';
 import { openProject } from '../../support/project.ts';
 
 const at = ['--now', '2026-11-23T12:00:00Z', '--lead', '1', '--duty', '1', '--retain', '0s'];
@@ -123,6 +123,9 @@ DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_databa
     expect(ident).toBe('f');
   }
   expect(next.json().result).toMatchObject({ tables: [{ created: [{ name: 'logs_2027_01' }] }] });
+  await database.admin('ALTER TABLE logs DETACH PARTITION logs_2026_08');
+  await project.done(['partition', 'finish', 'logs', '--i-know']);
+  expect(await database.admin("SELECT tgrelid::regclass FROM pg_trigger WHERE tgname ~ 'pulse'")).toEqual([]);
 });
 
 const keys =
@@ -251,6 +254,27 @@ test('a rollback is refused where a partition has gone, since its rows would com
     exitCode: 2,
     error: { message: expect.stringContaining('logs_2026_08 is not part of it any more') },
   });
+});
+
+test('a role that owns the table and no more converts it, rolls it back and finishes it', async ({ database }) => {
+  const role = `plain_${database.name}`;
+  await database.admin(`CREATE ROLE ${role} LOGIN PASSWORD 'x'; GRANT CREATE ON SCHEMA public TO ${role};
+CREATE TABLE kinds (id int PRIMARY KEY); INSERT INTO kinds VALUES (1); GRANT SELECT ON kinds TO ${role};
+${logs}ALTER TABLE logs ADD COLUMN kind int DEFAULT 1 REFERENCES kinds, ENABLE ROW LEVEL SECURITY; ALTER TABLE logs OWNER TO ${role};
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO ${role}', current_database()); END $$`);
+  const project = await openProject(null, { url: urlAs(database.url, role, 'x') });
+
+  const refused = await project.cli([...convert('logs', '--by', 'at'), '--json']);
+  await database.admin(`GRANT UPDATE, REFERENCES ON kinds TO ${role}`);
+  await project.done(convert('logs', '--by', 'at'));
+  await project.done(['partition', 'rollback', 'logs']);
+  await project.done(convert('logs', '--by', 'at'));
+  await database.admin("INSERT INTO logs (at) VALUES ('2026-11-20')");
+  await project.done(['partition', 'finish', 'logs', '--i-know']);
+
+  expect(refused.json()).toMatchObject({ exitCode: 2, error: { message: expect.stringContaining('may not lock') } });
+  expect(await database.admin('SELECT count(*)::int AS rows FROM logs')).toEqual([{ rows: 101 }]);
+  await database.admin(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
 });
 
 /** What a table is like, what its conversion is asked for, and what is said about it. */
