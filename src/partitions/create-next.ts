@@ -225,7 +225,8 @@ WHERE ${column} >= ${from} AND ${column} < ${to}`);
   return { from: isoOf(range.from), to: isoOf(range.to), rows, bytes, partition: nameOf(defaultPartition) };
 }
 
-async function freeName(
+/** The name of a partition that is to be made: as its siblings are called, and free. */
+export async function freeName(
   session: Session,
   table: PartitionedTable,
   calendar: Calendar,

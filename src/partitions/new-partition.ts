@@ -1,5 +1,5 @@
 import type { Session } from '../postgres/session.ts';
-import { ident, type Sql, sql } from '../postgres/sql.ts';
+import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
 import { boundLiteral, type ClosedRange } from './bounds.ts';
 import type { PartitionedTable, TableName } from './catalog.ts';
 
@@ -74,6 +74,13 @@ SELECT purpose, sql FROM (
       CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
   FROM m, pg_catalog.aclexplode(m.relacl) AS g WHERE m.relkind = 'r' AND g.grantee <> m.relowner
   UNION ALL
+  SELECT 3, a.attname || ' ' || g.grantee::pg_catalog.text || g.privilege_type, 'rights on a column',
+    pg_catalog.format('GRANT %s (%I) ON %s TO %s%s', g.privilege_type, a.attname, ${to}::pg_catalog.text,
+      CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END,
+      CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+  FROM m JOIN pg_catalog.pg_attribute AS a ON m.relkind = 'r' AND a.attrelid = m.oid AND a.attnum > 0 AND NOT a.attisdropped,
+    pg_catalog.aclexplode(a.attacl) AS g WHERE g.grantee <> m.relowner
+  UNION ALL
   SELECT 4, t.tgname, 'a trigger of the partitions',
     pg_catalog.replace(pg_catalog.pg_get_triggerdef(t.oid), ' ON ' || pg_catalog.format('%I.%I', ${model.schema}::pg_catalog.text, ${model.name}::pg_catalog.text) || ' ', ${` ON ${to} `})
   FROM m JOIN pg_catalog.pg_trigger AS t ON m.relkind = 'r' AND t.tgrelid = m.oid AND NOT t.tgisinternal AND t.tgparentid = 0
@@ -95,12 +102,28 @@ SELECT purpose, sql FROM (
   SELECT 7, '', 'replica identity', ${`ALTER TABLE ${to} REPLICA IDENTITY `} || CASE m.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END
   FROM m WHERE m.relkind = 'r' AND m.relreplident IN ('f', 'n')
   UNION ALL
+  -- The index of the new partition has a name of its own, so it is known by its columns, when it is there.
+  SELECT 7, '', 'replica identity', pg_catalog.format('DO $pulse$ BEGIN EXECUTE (
+  SELECT pg_catalog.format(''ALTER TABLE %%s REPLICA IDENTITY USING INDEX %%I'', %1$L, x.relname)
+  FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
+  WHERE i.indrelid = pg_catalog.to_regclass(%1$L)::pg_catalog.oid AND i.indisunique AND i.indimmediate
+    AND i.indpred IS NULL AND i.indexprs IS NULL AND (${keyNames('i')}) = %2$L::pg_catalog.text[]
+  ORDER BY x.relname LIMIT 1); END $pulse$', ${to}::pg_catalog.text, (${keyNames('j')}))
+  FROM m JOIN pg_catalog.pg_index AS j ON m.relkind = 'r' AND m.relreplident = 'i' AND j.indrelid = m.oid AND j.indisreplident
+  UNION ALL
   SELECT 8, b.pubname, 'a publication of the partitions', pg_catalog.format('ALTER PUBLICATION %I ADD TABLE %s', b.pubname, ${to}::pg_catalog.text)
   FROM m JOIN pg_catalog.pg_publication_rel AS r ON m.relkind = 'r' AND r.prrelid = m.oid JOIN pg_catalog.pg_publication AS b ON b.oid = r.prpubid
   UNION ALL
   SELECT 9, '', 'the owner', pg_catalog.format('ALTER TABLE %s OWNER TO %I', ${to}::pg_catalog.text, pg_catalog.pg_get_userbyid(m.relowner))
   FROM m WHERE m.relowner <> (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user)
 ) AS s ORDER BY place, name`;
+}
+
+/** The names of an index's key columns, in order. */
+function keyNames(index: string): Sql {
+  return raw(`SELECT pg_catalog.array_agg(a.attname::pg_catalog.text ORDER BY k.place)
+    FROM pg_catalog.unnest(${index}.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(number, place)
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = ${index}.indrelid AND a.attnum = k.number WHERE k.place <= ${index}.indnkeyatts`);
 }
 
 /**

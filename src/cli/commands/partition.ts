@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { PulseError } from '../../errors.ts';
-import { type Period, periods } from '../../partitions/calendar.ts';
+import { periods } from '../../partitions/calendar.ts';
 import type { CreateNextResult, WaitingRows } from '../../partitions/create-next.ts';
 import type { ListedTable, ListResult } from '../../partitions/list.ts';
 import type { AddAction, Invocation } from '../cli.ts';
@@ -12,7 +11,8 @@ import type { Style } from '../style.ts';
 import { registerArchive } from './partition-archive.ts';
 import { registerConversion } from './partition-convert.ts';
 import { registerDetach } from './partition-detach.ts';
-import { day, longestLockMs, script } from './partition-flags.ts';
+import { registerDrain } from './partition-drain.ts';
+import { day, longestLockMs, periodOf, script } from './partition-flags.ts';
 
 export function registerPartition(program: Command, addAction: AddAction): void {
   const group = program
@@ -64,6 +64,7 @@ export function registerPartition(program: Command, addAction: AddAction): void 
   registerArchive(group, addAction);
   registerConversion(group, addAction);
   registerDetach(group, addAction);
+  registerDrain(group, addAction);
 }
 
 async function createNext(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
@@ -101,7 +102,7 @@ async function createNext(invocation: Invocation, tables: readonly string[]): Pr
       no: {
         code: 'rows-in-default',
         message: `${first.name} has no partition for ${first.from} to ${first.to}: ${obstacle(first)}${held.length > 1 ? ` (and ${held.length - 1} more)` : ''}`,
-        hint: 'move these rows out of the DEFAULT partition, then run the command again',
+        hint: `pulse-migrate partition drain ${first.name} moves them; then run the command again`,
       },
     };
   } finally {
@@ -117,15 +118,6 @@ function obstacle({ rows, bytes: size, partition }: WaitingRows): string {
   return rows > 0
     ? `${partition.name} holds ${count(rows, 'row')} for it`
     : `${partition.name} holds none for it, but is ${bytes(size)} large, and ATTACH would look through all of it under a lock`;
-}
-
-function periodOf(text: string | undefined): Period | null {
-  if (text === undefined) return null;
-  const period = periods.find((known) => known === text);
-  if (period !== undefined) return period;
-  throw new PulseError('usage', `--period takes ${periods.join(', ')}, not "${text}"`, {
-    hint: 'for example: --period month',
-  });
 }
 
 function renderNext({ tables, skipped }: CreateNextResult, style: Style): string {

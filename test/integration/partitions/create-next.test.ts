@@ -129,6 +129,34 @@ CREATE PUBLICATION changes FOR TABLE commits_2026_11`);
   await database.admin(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
 });
 
+test('a new partition has the rights on columns and the replica identity by an index of the one before it', async ({
+  database,
+}) => {
+  const role = `columns_${database.name}`;
+  await database.admin(`${commits}
+CREATE ROLE ${role};
+GRANT SELECT (sha), UPDATE (sha, repo_id) ON commits_2026_11 TO ${role};
+CREATE UNIQUE INDEX "by sha" ON commits_2026_11 (sha, repo_id);
+ALTER TABLE commits_2026_11 REPLICA IDENTITY USING INDEX "by sha"`);
+  const project = await openProject(null, database);
+
+  await project.done(['partition', 'create-next', ...made]);
+
+  for (const name of ['commits_2026_11', 'commits_2026_12', 'commits_2027_01']) {
+    const rights = await database.admin(
+      `SELECT attname, attacl::text AS acl FROM pg_attribute WHERE attrelid = '${name}'::regclass AND attacl IS NOT NULL ORDER BY 1`,
+    );
+    expect(rights).toEqual([
+      { attname: 'repo_id', acl: `{${role}=w/postgres}` },
+      { attname: 'sha', acl: `{${role}=rw/postgres}` },
+    ]);
+    const identity = await database.admin(`SELECT c.relreplident AS kind, i.indkey::text AS key FROM pg_class AS c
+      JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisreplident WHERE c.oid = '${name}'::regclass`);
+    expect(identity).toEqual([{ kind: 'i', key: '3 2' }]);
+  }
+  await database.admin(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+});
+
 test('eight runs at once make each partition once', async ({ database }) => {
   await database.admin(commits);
   const project = await openProject(null, database);
