@@ -9,6 +9,11 @@ import { clientTools } from './checks/client-tools.ts';
 import { connection } from './checks/connection.ts';
 import { diskSpace } from './checks/disk-space.ts';
 import { ledgerAndFiles } from './checks/ledger-and-files.ts';
+import { partitionDefault } from './checks/partition-default.ts';
+import { partitionDetach } from './checks/partition-detach.ts';
+import { partitionHorizon } from './checks/partition-horizon.ts';
+import { partitionIndexes } from './checks/partition-indexes.ts';
+import { partitionStatistics } from './checks/partition-statistics.ts';
 import { pgcrypto } from './checks/pgcrypto.ts';
 import { prisma } from './checks/prisma.ts';
 import { readOnly } from './checks/read-only.ts';
@@ -27,6 +32,11 @@ export const checklist: readonly Check[] = [
   backup,
   clientTools,
   prisma,
+  partitionHorizon,
+  partitionDefault,
+  partitionDetach,
+  partitionIndexes,
+  partitionStatistics,
 ];
 
 /** One line of the answer. */

@@ -83,7 +83,7 @@ export interface CreateNextResult {
 }
 
 /** How far ahead partitions are made unless somebody says so, in periods. */
-const usualLead: Readonly<Record<Period, number>> = { day: 14, week: 6, month: 3, quarter: 2, year: 1 };
+export const usualLead: Readonly<Record<Period, number>> = { day: 14, week: 6, month: 3, quarter: 2, year: 1 };
 
 /**
  * Makes the partitions that are missing between now and the horizon, each in a transaction of its own that clients wait
