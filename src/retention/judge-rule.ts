@@ -30,8 +30,8 @@ export function judgeRule(rule: RetentionRule, target: Target): Judgement {
 
 function archive({ table }: RetentionRule): Obstacle {
   return {
-    why: 'it wants its rows archived, and this version of pulse-migrate cannot archive yet',
-    cure: `leave ${table} out for now; or, if the rows may go without an archive, write action: delete or drop-partition`,
+    why: 'it wants its rows archived, which no rule can do yet',
+    cure: `leave ${table} out for now, and archive its old partitions with: pulse-migrate partition archive; or, if the rows may go without an archive, write action: delete or drop-partition`,
   };
 }
 
