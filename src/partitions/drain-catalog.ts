@@ -43,10 +43,9 @@ WHERE c.oid = pg_catalog.to_regclass(${ident(partition.schema, partition.name).t
   return row?.facts ?? null;
 }
 
-/** The days that rows lie on, and how many rows are for no partition at all: without a time, or at infinity. */
+/** The days that rows lie on with their numbers, and how many rows are for no partition: without a time, or at infinity. */
 export interface WaitingDays {
-  readonly days: readonly Instant[];
-  readonly rows: number;
+  readonly days: ReadonlyArray<{ readonly day: Instant; readonly rows: number }>;
   readonly timeless: number;
 }
 
@@ -65,9 +64,8 @@ SELECT CASE WHEN pg_catalog.isfinite(${column}) THEN
   pg_catalog.count(*)::pg_catalog.float8 AS rows
 FROM ONLY ${ident(partition.schema, partition.name)} AS d GROUP BY 1`)
     .finally(() => session.run('ROLLBACK'));
-  const days = rows.flatMap(({ day }) => (day === null ? [] : [BigInt(day)]));
-  const sum = (some: typeof rows) => some.reduce((total, row) => total + row.rows, 0);
-  return { days, rows: sum(rows), timeless: sum(rows.filter(({ day }) => day === null)) };
+  const days = rows.flatMap(({ day, rows: count }) => (day === null ? [] : [{ day: BigInt(day), rows: count }]));
+  return { days, timeless: rows.find(({ day }) => day === null)?.rows ?? 0 };
 }
 
 /** The condition for rows of a range, in a DEFAULT partition that is called `d`. */

@@ -21,6 +21,7 @@ export function registerDrain(group: Command, addAction: AddAction): void {
     )
     .option('--period <period>', `${periods.join(', ')}; without it as the partitions show`)
     .option('--max-partitions <n>', 'make at most so many (36)')
+    .option('--max-rows <n>', 'refuse ranges with more rows, for which clients would wait longer (25000: some 0.2 s)')
     .option('--dry-run', 'print the statements, and run none of them');
   examples(command, [
     ['pulse-migrate partition drain commits', 'then partition create-next has nothing in its way'],
@@ -30,6 +31,7 @@ export function registerDrain(group: Command, addAction: AddAction): void {
 }
 
 const usualMost = 36;
+const usualRows = 25_000;
 
 async function runDrain(invocation: Invocation, [table = '']: readonly string[]): Promise<Outcome> {
   const { flags } = invocation;
@@ -39,6 +41,7 @@ async function runDrain(invocation: Invocation, [table = '']: readonly string[])
     dryRun,
     period: periodOf(textFlag(flags, 'period')),
     mostPartitions: positiveInteger(flags, 'maxPartitions') ?? usualMost,
+    mostRows: positiveInteger(flags, 'maxRows') ?? usualRows,
   };
   const settings = await openSettings(invocation);
   const opened = await openSession(invocation, settings);

@@ -97,6 +97,24 @@ test.for(unsafe)('with %s nothing is moved, and the reason is told', async ([mad
   expect(await heldBy(database)).toEqual({ events_default: 4000 });
 });
 
+test('more rows than clients may wait for are refused with how long that would be, and moved where it is allowed', async ({
+  database,
+}) => {
+  await database.admin(`${events}${waiting}`);
+  const project = await openProject(null, database);
+
+  const refused = await project.cli(['partition', 'drain', 'events', '--max-rows', '2000', '--json']);
+  const untouched = await heldBy(database);
+  await project.done(['partition', 'drain', 'events', '--max-rows', '2015']);
+
+  expect(refused.json()).toMatchObject({
+    exitCode: 2,
+    error: { code: 'not-possible', message: expect.stringContaining('events_default holds 2015 rows for 2026-02-01') },
+  });
+  expect(untouched).toEqual({ events_default: 4000 });
+  expect(Object.keys(await heldBy(database))).toEqual(['events_2026_02', 'events_2026_03']);
+});
+
 test('a reader who does not end is named, and nothing was moved', async ({ database }) => {
   await database.admin(`${events}${waiting}`);
   const project = await openProject(null, database);
