@@ -21,6 +21,8 @@ export interface InboundKey extends TableName {
   readonly constraint: string;
   readonly columns: readonly string[];
   readonly referred: readonly string[];
+  /** The key's own operators, in full, with the referred column on their left. */
+  readonly operators: readonly string[];
 }
 
 /** A partitioned table with all that a DETACH has to do with. */
@@ -53,7 +55,11 @@ SELECT n.nspname AS schema, c.relname AS name,
       'columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY k.place) FROM pg_catalog.unnest(f.conkey) WITH ORDINALITY AS k(number, place)
                   JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.conrelid AND a.attnum = k.number),
       'referred', (SELECT pg_catalog.json_agg(a.attname ORDER BY k.place) FROM pg_catalog.unnest(f.confkey) WITH ORDINALITY AS k(number, place)
-                   JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.confrelid AND a.attnum = k.number)) ORDER BY f.oid)
+                   JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.confrelid AND a.attnum = k.number),
+      'operators', (SELECT pg_catalog.json_agg(pg_catalog.format('OPERATOR(%I.%s)', os.nspname, o.oprname) ORDER BY k.place)
+                    FROM pg_catalog.unnest(f.conpfeqop) WITH ORDINALITY AS k(operator, place)
+                    JOIN pg_catalog.pg_operator AS o ON o.oid = k.operator
+                    JOIN pg_catalog.pg_namespace AS os ON os.oid = o.oprnamespace)) ORDER BY f.oid)
    FROM pg_catalog.pg_constraint AS f JOIN pg_catalog.pg_class AS r ON r.oid = f.conrelid
    JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.relnamespace
    WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0) AS inbound

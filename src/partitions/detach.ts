@@ -3,7 +3,7 @@ import { type BlockerWatch, blockerWatch } from '../postgres/blockers.ts';
 import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import type { LockPatience } from '../postgres/lock-schedule.ts';
 import type { Session } from '../postgres/session.ts';
-import { ident, join, sql } from '../postgres/sql.ts';
+import { ident, join, raw, sql } from '../postgres/sql.ts';
 import { type Instant, isoOf } from './calendar.ts';
 import { oidsOf, readPartitionedTables, type TableName } from './catalog.ts';
 import type { PartitionDeps } from './create-next.ts';
@@ -147,11 +147,12 @@ async function assertUnreferenced(session: Session, table: DetachFrom, partition
 
 async function refers(session: Session, key: InboundKey, partition: Detachable): Promise<'yes' | 'no' | 'slow'> {
   const pairs = key.columns.map(
-    (column, index) => sql`${ident('r', column)} = ${ident('p', key.referred[index] ?? '')}`,
+    (column, index) =>
+      sql`${ident('p', key.referred[index] ?? '')} ${raw(key.operators[index] ?? '=')} ${ident('r', column)}`,
   );
   try {
     await session.run(
-      `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL statement_timeout = ${longestLookMs}; SET LOCAL row_security = off`,
+      `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL statement_timeout = ${longestLookMs}; SET LOCAL row_security = off; SET LOCAL search_path = ''`,
     );
     const [row] = await session.rows<{
       found: boolean;

@@ -142,6 +142,20 @@ INSERT INTO notes VALUES (2, '2024-02-15')`);
   expect(await partitionsOf(database)).toEqual(['c 1', 'c2', 'c_now']);
 });
 
+test('operators that somebody planted in search_path change nothing of what is found', async ({ database }) => {
+  await database.admin(`${commits}CREATE TABLE notes (id int, at timestamptz, FOREIGN KEY (id, at) REFERENCES commits);
+INSERT INTO notes VALUES (2, '2024-02-15');
+CREATE SCHEMA planted;
+CREATE FUNCTION planted.never(int, int) RETURNS bool LANGUAGE sql AS 'SELECT false';
+CREATE OPERATOR planted.= (LEFTARG = int, RIGHTARG = int, FUNCTION = planted.never);
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = planted, public', current_database()); END $$`);
+  const project = await openProject(null, database);
+
+  const refused = await project.cli(['partition', 'detach', 'commits', 'c2', '--json']);
+
+  expect(refused.json()).toMatchObject({ error: { message: expect.stringContaining('rows of public.notes refer') } });
+});
+
 test('a dry run prints the statements and changes nothing', async ({ database }) => {
   await database.admin(commits);
   const project = await openProject(null, database);
