@@ -8,6 +8,7 @@ const runner = (...names) => ({
 });
 const postgres = (name) => ({ project: 'integration', files: [`test/integration/postgres/${name}.test.ts`] });
 const ledger = (name) => ({ project: 'integration', files: [`test/integration/ledger/${name}.test.ts`] });
+const archive = (name) => ({ project: 'integration', files: [`test/integration/archive/${name}.test.ts`] });
 const faults = (name) => ({ project: 'faults', files: [`test/faults/${name}.test.ts`] });
 
 export const mutants = [
@@ -445,5 +446,26 @@ export const mutants = [
     from: '    if (!byServer && !isPoolersFarewell(error, refusal)) return refusal;\n',
     to: '    if (!byServer) return refusal;\n',
     noticedBy: runner('pooler'),
+  },
+  {
+    without: 'the comparison of an archive that is read back',
+    file: 'src/archive/archive.ts',
+    from: '  if (isSame(content.digest(), written.content) && isSame(stored.digest(), written.stored)) return;\n',
+    to: '  if (content.digest().bytes >= 0 && stored.digest().bytes >= 0 && written) return;\n',
+    noticedBy: archive('unreliable-store'),
+  },
+  {
+    without: 'the lock against writers while a partition is archived to be dropped',
+    file: 'src/archive/archive.ts',
+    from: 'IN SHARE MODE`',
+    to: 'IN ACCESS SHARE MODE`',
+    noticedBy: archive('unreliable-store'),
+  },
+  {
+    without: 'the comparison of what is restored with what was archived',
+    file: 'src/archive/restore.ts',
+    from: "    if (!isSame(content.digest(), written.content)) throw notTheSame(archive, 'does not read as it was written');\n",
+    to: '',
+    noticedBy: archive('archive'),
   },
 ];

@@ -61,7 +61,9 @@ describe('the packed package', () => {
     expect(Object.keys(manifest.scripts).filter((name) => /^(?:pre|post)?install$/.test(name))).toEqual([]);
   });
 
-  test('names every library it contains with its licence, and speaks no protocol of the web', async ({ installed }) => {
+  test('names every library it contains with its licence, and speaks the protocols of the web to S3 alone', async ({
+    installed,
+  }) => {
     const dist = join(installed.package, 'dist');
     const chunks = (await readdir(join(dist, 'chunks'))).map((name) => join('chunks', name));
     const [notices, ...parts] = await Promise.all(
@@ -75,7 +77,9 @@ describe('the packed package', () => {
     expect([...inside]).toEqual(expect.arrayContaining(['commander', 'cosmiconfig', 'yaml']));
     for (const name of [...inside, 'diff', 'kleur', 'ora', 'postgres'])
       expect(notices).toMatch(new RegExp(`^${name} \\d\\S* \\(.+\\)$`, 'm'));
-    expect(program).not.toMatch(
+    const others = parts.filter((part) => !/node_modules\/@(?:aws-sdk|smithy)\//.test(part)).join('\n');
+    expect(others.length).toBeGreaterThan(program.length / 2);
+    expect(others).not.toMatch(
       /require\(["'](?:node:)?(?:https?|http2|dgram)["']\)|\bfetch\(|\bXMLHttpRequest\b|\bWebSocket\b/,
     );
   });
