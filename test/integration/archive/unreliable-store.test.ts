@@ -22,7 +22,7 @@ async function archiveInto(database: TestDatabase, bent: (store: Store) => Store
   await using session = await openSession(database.url);
   await installLedger(installing(session), { schema, toolVersion: '0.0.0', waitMs: 0 });
   const store = bent(directoryStore(join(directory, 'old')));
-  return archivePartitions(runnerDeps(session, database.url), {
+  return await archivePartitions(runnerDeps(session, database.url), {
     ...{ schema, store, place: store.shown, endpoint: null, format: 'csv', drop: true },
     ...{ table: 'logs', names: ['logs_q1'], before: null, confirm: () => undefined },
     detach: (_, { schema: of, name }) => session.run(`ALTER TABLE logs DETACH PARTITION ${ident(of, name).text}`),
