@@ -18,8 +18,10 @@ export async function* gunzipped(parts: AsyncIterable<Buffer>, shown: string): A
   try {
     yield* through(parts, createGunzip({ chunkSize }));
   } catch (error) {
-    if (!(error instanceof Error && /^Z_/.test((error as NodeJS.ErrnoException).code ?? ''))) throw error;
-    throw new PulseError('archive-failed', `${shown} is damaged: ${error.message}`, {
+    const code = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? '') : '';
+    if (!/^(?:Z_|ABORT_ERR$|ERR_STREAM_PREMATURE_CLOSE$)/.test(code)) throw error;
+    const reason = code.startsWith('Z_') ? (error as Error).message : 'something follows its end';
+    throw new PulseError('archive-failed', `${shown} is damaged: ${reason}`, {
       hint: 'bring the object back as it was written; pulse-migrate partition archives --json has its checksum',
       cause: error,
     });
