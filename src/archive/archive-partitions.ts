@@ -46,7 +46,7 @@ export interface ArchivedPartition extends TableName {
 export async function archivePartitions(deps: ArchiveDeps, order: ArchiveOrder): Promise<readonly ArchivedPartition[]> {
   const { session } = deps;
   const parent = await parentOf(session, order.table);
-  const archives = (await readArchives(session, order.schema)).filter(({ table }) => isSame(table, parent));
+  const archives = await forgetUnfinished(session, order, parent);
   const candidates = [...(await detachedBefore(session, archives)), ...chosen(parent, order)];
   if (order.drop && candidates.length > 0)
     order.confirm(
@@ -87,21 +87,28 @@ async function archiveOne(
   if (archive === undefined) throw new PulseError('not-possible', `the manifest lost the row of ${partition.name}`);
   const { rows, stored } = await writeArchive(deps, archive, order);
   const { object } = archive;
-  await forgetUnfinished(session, order, partition);
+  await forgetUnfinished(session, order, parent);
   return { ...partition, from, to, rows, bytes: stored.bytes, sha256: stored.sha256, object, dropped: order.drop };
 }
 
-/** What runs that were killed have left of the same partition, now that it is archived. */
+/** What runs that were killed have left of partitions that were archived after all. */
 async function forgetUnfinished(
   session: Session,
   { schema, store, place }: ArchiveOrder,
-  partition: TableName,
-): Promise<void> {
-  for (const archive of await readArchives(session, schema)) {
-    if (archive.written !== null || !isSame(archive.partition, partition) || archive.place !== place) continue;
+  parent: TableName,
+): Promise<readonly Archive[]> {
+  const archives = (await readArchives(session, schema)).filter(({ table }) => isSame(table, parent));
+  const kept = archives.filter(
+    ({ written, partition }, at) =>
+      written !== null ||
+      !archives.slice(at).some((later) => later.written !== null && isSame(later.partition, partition)),
+  );
+  for (const archive of archives) {
+    if (kept.includes(archive) || archive.place !== place) continue;
     await store.remove(archive.object);
     await session.rows(forgetArchive(schema, archive.entry));
   }
+  return kept;
 }
 
 async function parentOf(session: Session, name: string): Promise<PartitionedTable> {

@@ -15,7 +15,7 @@ export const partitionHorizon: Check = {
     const tables = (await readPartitionedTables(session, null)).flatMap((table) => ('why' in table ? [] : [table]));
     if (tables.length === 0) return fine('no table is partitioned by time');
     const [clock] = await session.rows<{ now: string }>(
-      sql`SELECT (pg_catalog.date_part('epoch', pg_catalog.now()) * 1000)::pg_catalog.int8::pg_catalog.text AS now`,
+      sql`SELECT (pg_catalog.date_part('epoch', pg_catalog.now()) OPERATOR(pg_catalog.*) 1000::pg_catalog.float8)::pg_catalog.int8::pg_catalog.text AS now`,
     );
     const now = instantOf(new Date(Number(clock?.now)));
     const short = tables.flatMap((table) => {

@@ -12,7 +12,7 @@ export const partitionStatistics: Check = {
       name: string;
     }>(sql`SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind = 'p' AND NOT c.relispartition AND c.reltuples < 0
+WHERE c.relkind = 'p' AND NOT c.relispartition AND c.reltuples OPERATOR(pg_catalog.<) 0::pg_catalog.float4
   AND EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid) AS t JOIN pg_catalog.pg_class AS l ON l.oid = t.relid::pg_catalog.oid
     WHERE t.isleaf AND (l.relpages > 0 OR pg_catalog.pg_relation_size(l.oid) > 0))
 ORDER BY 1`);

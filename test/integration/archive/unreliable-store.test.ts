@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { expect } from 'vitest';
 import { archivePartitions } from '../../../src/archive/archive-partitions.ts';
 import { directoryStore } from '../../../src/archive/directory-store.ts';
@@ -41,7 +42,12 @@ async function* withAnotherByte(parts: AsyncIterable<Buffer>): AsyncGenerator<Bu
   for await (const part of parts) yield Buffer.concat([part, Buffer.from([0])]);
 }
 
+async function* ofSomethingElse(): AsyncGenerator<Buffer> {
+  yield gzipSync('at,note\n');
+}
+
 test.for([
+  ['gives another archive than was written', ofSomethingElse],
   ['gives less than was written', withoutItsEnd],
   ['gives more than was written', withAnotherByte],
 ] as const)('a partition is not dropped where the storage %s', async ([, changed], { database }) => {
