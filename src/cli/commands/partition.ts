@@ -17,11 +17,16 @@ import { day, longestLockMs, periodOf, script } from './partition-flags.ts';
 export function registerPartition(program: Command, addAction: AddAction): void {
   const group = program
     .command('partition')
-    .summary('partitions by time: what is there, and the next ones')
+    .summary('partitions by time: make, convert, drain, detach, archive')
     .description('Looks after tables that are partitioned by a date or a time.');
   examples(group, [
     ['pulse-migrate partition create-next', 'daily, from cron: the partitions of the next periods exist'],
     ['pulse-migrate partition list', 'what is there, its sizes and its holes'],
+    ['pulse-migrate partition convert commits --by committed_at', 'a table in use becomes partitions'],
+    [
+      'pulse-migrate partition archive commits --before 2026-01-01 --to s3://archive/pulse',
+      'what is old goes to storage',
+    ],
   ]);
 
   const next = group
