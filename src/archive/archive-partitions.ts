@@ -54,13 +54,25 @@ export async function archivePartitions(deps: ArchiveDeps, order: ArchiveOrder):
       candidates.map(({ partition }) => partition),
     );
   const done: ArchivedPartition[] = [];
-  try {
-    for (const candidate of candidates) done.push(await archiveOne(deps, parent, candidate, order));
-    return done;
-  } catch (error) {
-    const explained = explainOwnStatement(error, 'archiving partitions');
-    throw explained instanceof PulseError ? explained.withResult({ archived: done }) : explained;
+  for (const candidate of candidates) {
+    try {
+      done.push(await archiveOne(deps, parent, candidate, order));
+    } catch (error) {
+      const explained = explainOwnStatement(error, `archiving ${candidate.partition.name}`);
+      if (!(explained instanceof PulseError)) throw explained;
+      throw explained.withResult({ archived: done }, [...explained.now, ...(await standsAlone(session, candidate))]);
+    }
   }
+  return done;
+}
+
+/** What is worth knowing of a partition that was detached and not dropped. */
+async function standsAlone(session: Session, { partition }: Candidate): Promise<readonly string[]> {
+  const there = await standing(session, partition).catch(() => null);
+  if (there === null || there.attached) return [];
+  return [
+    `${partition.name} is detached, and stands with all its rows as a table of its own; the same command goes on with it`,
+  ];
 }
 
 async function archiveOne(
