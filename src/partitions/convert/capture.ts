@@ -32,7 +32,7 @@ export async function beginCapture(work: Work, conversion: Conversion): Promise<
     work,
     conversion,
     'beginning the capture of changes',
-    `LOCK TABLE ONLY ${source} IN SHARE ROW EXCLUSIVE MODE`,
+    () => `LOCK TABLE ONLY ${source} IN SHARE ROW EXCLUSIVE MODE`,
     async () => {
       await session.run([...triggers, ...guardOn(source, parts.guard)].join(';\n'));
       const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'copying', ${sizeNow(conversion)}`));

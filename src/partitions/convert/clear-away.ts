@@ -17,7 +17,7 @@ export async function abandon(work: Work, conversion: Conversion): Promise<Conve
     work,
     conversion,
     'ending the capture of changes',
-    `LOCK TABLE ONLY ${source} IN ACCESS EXCLUSIVE MODE`,
+    () => `LOCK TABLE ONLY ${source} IN ACCESS EXCLUSIVE MODE`,
     async () => {
       await session.run(dropCapture(source));
       const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'aborted'`));
@@ -34,7 +34,7 @@ export async function giveUpOld(work: Work, conversion: Conversion): Promise<Con
     work,
     conversion,
     'ending the log for the way back',
-    `LOCK TABLE ${nameSql(conversion)} IN ACCESS EXCLUSIVE MODE`,
+    () => `LOCK TABLE ${nameSql(conversion)} IN ACCESS EXCLUSIVE MODE`,
     async () => {
       await session.run((await dropReverse(work, conversion)).join(';\n'));
       const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'finishing'`));
@@ -87,7 +87,8 @@ WHERE k.contype = 'f' AND k.conparentid = 0::pg_catalog.oid AND (k.conrelid = ${
   const drops = keys.map(
     ({ schema, table, name }) => `ALTER TABLE ${ident(schema, table).text} DROP CONSTRAINT ${ident(name).text}`,
   );
-  await underLock(work, conversion, 'taking the foreign keys off the partitions', locksOf(conversion, []), () =>
+  const locks = (attempt: number) => locksOf(conversion, [], attempt);
+  await underLock(work, conversion, 'taking the foreign keys off the partitions', locks, () =>
     session.run(drops.join(';\n')),
   );
 }

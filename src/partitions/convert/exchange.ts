@@ -53,8 +53,24 @@ export function publicationsAgain({ schema, name, spec }: Conversion, leaving: s
   ]);
 }
 
-/** The tables that foreign keys refer to, and the tables themselves, in the order in which clients lock them. */
-export function locksOf({ spec }: Conversion, own: readonly string[]): string {
-  const referenced = [...new Set(spec.foreignKeys.map(({ references }) => nameSql(references)))].toSorted();
-  return [...referenced, ...own].map((table) => `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`).join(';\n');
+/**
+ * The locks on the tables themselves and on those that foreign keys refer to, in the order in which clients take them.
+ * There are two: who inserts locks the table and then, to look for the key, the one it refers to; who deletes there, or
+ * writes to both, comes the other way. Against a steady load of one kind the wrong order never succeeds: while the
+ * first lock is waited for, each client takes the second. So the tries take turns, beginning with that of an INSERT.
+ * @param attempt counted from 1.
+ */
+export function locksOf(
+  { spec }: Pick<Conversion, 'spec'>,
+  own: readonly string[],
+  attempt: number,
+  ownMode = 'ACCESS EXCLUSIVE',
+): string {
+  const lock = (mode: string) => (table: string) => `LOCK TABLE ${table} IN ${mode} MODE`;
+  // A constraint cannot come or go without those of its triggers that are there.
+  const referenced = [...new Set(spec.foreignKeys.map(({ references }) => nameSql(references)))]
+    .toSorted()
+    .map(lock('ACCESS EXCLUSIVE'));
+  const ours = own.map(lock(ownMode));
+  return (attempt % 2 === 1 ? [...ours, ...referenced] : [...referenced, ...ours]).join(';\n');
 }

@@ -29,7 +29,7 @@ export async function rollBack(work: Work, conversion: Conversion): Promise<Conv
       work,
       conversion,
       'the exchange of the tables back',
-      locksOf(conversion, [nameSql(conversion), old]),
+      (attempt) => locksOf(conversion, [nameSql(conversion), old], attempt),
       async () => {
         await assertAllThere(work, conversion);
         const left = await backlogOf(work, conversion, 'back');

@@ -18,7 +18,9 @@ export async function settle(work: Work, conversion: Conversion): Promise<Conver
     sql`SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = ${conversion.targetOid}::pg_catalog.oid`,
   );
   const keys = await missingKeys(work, conversion);
-  await underLock(work, conversion, 'the foreign keys of the table', locksOf(conversion, []) || 'SELECT', async () => {
+  // Readers of the table go on: a foreign key is added beside them.
+  const locks = (attempt: number) => locksOf(conversion, [live], attempt, 'SHARE ROW EXCLUSIVE');
+  await underLock(work, conversion, 'the foreign keys of the table', locks, async () => {
     await session.run(
       keys
         .map(({ name, definition }) => `ALTER TABLE ${live} ADD CONSTRAINT ${ident(name).text} ${definition}`)

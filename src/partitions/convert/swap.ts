@@ -42,7 +42,7 @@ const mostUnderLock = 2000;
  */
 export async function swap(work: Work, conversion: Conversion): Promise<Conversion> {
   const { session, toolSchema } = work;
-  const locks = locksOf(conversion, [nameSql(conversion)]);
+  const locks = (attempt: number) => locksOf(conversion, [nameSql(conversion)], attempt);
   await underLock(
     work,
     conversion,

@@ -22,7 +22,7 @@ const transient = new Set(['55P03', '40P01', '40001', '57014']);
  * One transaction that takes locks which clients wait behind: each wait for one is short, all of it has a limit, and
  * where it does not succeed everything is given back and tried again after a pause. The longest time between the locks
  * and the COMMIT is kept in the conversion's row.
- * @param locks LOCK TABLE statements, in the order in which clients take them.
+ * @param locks LOCK TABLE statements of a try, in the order in which clients take them.
  * @param before runs before each try, without a lock.
  * @throws {PulseError} `lock-not-obtained` with the blockers' names when the budget is spent; nothing is changed then.
  */
@@ -30,7 +30,7 @@ export async function underLock<Result>(
   work: Work,
   conversion: Conversion,
   doing: string,
-  locks: string,
+  locks: (attempt: number) => string,
   act: () => Promise<Result>,
   before: () => Promise<void> = async () => {},
 ): Promise<Result> {
@@ -44,7 +44,7 @@ export async function underLock<Result>(
       blockers.watch(session.backendPid);
       await session.run(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = ${statementLimitMs};
 SET LOCAL statement_timeout = ${statementLimitMs}; SET LOCAL lock_timeout = ${limitMs}; SET LOCAL row_security = off; ${plainSettings.text}`);
-      await session.run(locks);
+      await session.run(locks(attempt));
       const lockedAt = work.now().getTime();
       const result = await act();
       await session.run('COMMIT');

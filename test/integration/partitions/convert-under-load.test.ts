@@ -116,6 +116,33 @@ test(
   },
 );
 
+test(
+  'where clients do nothing but insert, all the time, the locks are had in few tries',
+  patient,
+  async ({ database }) => {
+    await database.admin(liveTable);
+    const project = await openProject(null, database);
+    const sessions = await Promise.all(Array.from({ length: 8 }, () => openSession(database.url)));
+    let isDone = false;
+    const clients = Promise.all(
+      sessions.map(async (session, own) => {
+        for (let step = 0; !isDone; step += 1) {
+          await session.run(`BEGIN; INSERT INTO commits (id, repo_id, sha, committed_at) VALUES ('${own}_${step}', 7, '${own}_${step}', '2026-03-03');
+SELECT pg_sleep(0.02); COMMIT`);
+        }
+      }),
+    );
+    clients.catch(() => {});
+
+    await project.done([...convert, ...day, '--lock-retries', '5']).finally(() => {
+      isDone = true;
+    });
+    await clients;
+
+    expect(await shapeOf(database)).toMatchObject(partitioned);
+  },
+);
+
 /** Whoever holds the place of the conversion. */
 const holder =
   "SELECT l.pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database() WHERE l.locktype = 'advisory'";
