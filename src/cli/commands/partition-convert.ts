@@ -28,7 +28,7 @@ export function registerConversion(group: Command, addAction: AddAction): void {
     .option('--by <column>', 'the partition key: a date or a time that is never NULL')
     .option('--period <period>', `${periods.join(', ')} (month)`)
     .option('--strategy <name>', 'copy: into new partitions')
-    .option('--unique <choice>', 'for unique keys without the partition key: widen, or per-leaf')
+    .option('--unique <choice>', 'for unique keys without the partition key: widen, per-leaf, or registry')
     .option('--lead <n>', 'so many periods ahead of today (3)')
     .option('--from <day>', 'the first partition begins here; earlier rows go to the DEFAULT partition')
     .option('--to <day>', 'the last partition ends behind this day; later rows go to the DEFAULT partition')

@@ -17,6 +17,7 @@ import {
 import type { Work } from './deps.ts';
 import { extentOf, type LeavesAsked, leafNames, leafRanges } from './leaves.ts';
 import { lostKeys, refusalsOf } from './refusals.ts';
+import { registriesOf, registryParts } from './registry.ts';
 import { nameSql, plainSettings, type Right, readSourceFacts, relationOid, type SourceFacts } from './source-facts.ts';
 import { structureOf } from './structure.ts';
 import { ownBegin } from './under-lock.ts';
@@ -126,6 +127,7 @@ function specOf(facts: SourceFacts, input: ConvertInput, leaves: readonly TableN
     oldName: fitted(facts.name, `_old_${id}`),
     leaves,
     indexes: plannedIndexes(facts, input, leaves, newName, id),
+    registries: input.unique === 'registry' ? registriesOf(facts, lostKeys(facts, input.column), id) : [],
     identities: sequences
       .filter(({ identity }) => identity)
       .map(({ name, sequence }, index) => ({
@@ -222,6 +224,7 @@ function statementsOf(
     ),
     ...each.map((name) => `ALTER TABLE ${name} OWNER TO ${ident(facts.owner).text}`),
     ...captureParts(facts, spec, parts),
+    ...(spec.registries ?? []).flatMap((registry) => registryParts(facts, registry)),
   ];
 }
 

@@ -2,6 +2,7 @@ import { ident, raw, sql } from '../../postgres/sql.ts';
 import { type Conversion, conversionTable, moveOn, readConversion } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { lostTrack } from './failures.ts';
+import { fillRegistry } from './registry.ts';
 import { nameSql } from './source-facts.ts';
 import { ownBegin } from './under-lock.ts';
 
@@ -9,15 +10,20 @@ import { ownBegin } from './under-lock.ts';
 export async function buildIndexes(work: Work, begun: Conversion): Promise<Conversion> {
   const { session, toolSchema } = work;
   const table = ident(toolSchema, conversionTable);
-  const { indexes, newName } = begun.spec;
-  for (let built = begun.indexesBuilt; built < indexes.length; built += 1) {
+  const { newName, leaves } = begun.spec;
+  const target = nameSql({ schema: begun.schema, name: newName });
+  const steps = [
+    ...begun.spec.indexes.map((index) => index.sql),
+    ...(begun.spec.registries ?? []).map((registry) => fillRegistry(target, leaves.map(nameSql), registry)),
+  ];
+  for (let built = begun.indexesBuilt; built < steps.length; built += 1) {
     work.signal.throwIfAborted();
     work.emit({
       type: 'conversion-progress',
       table: begun.name,
       phase: 'indexing',
       done: built,
-      total: indexes.length,
+      total: steps.length,
       rows: begun.rowsCopied,
       rowsPerSecond: 0,
       secondsLeft: null,
@@ -28,7 +34,7 @@ export async function buildIndexes(work: Work, begun: Conversion): Promise<Conve
       const claimed = await session.rows(sql`${raw(ownBegin())};
 UPDATE ${table} SET indexes_built = ${built + 1} WHERE id = ${begun.id} AND phase = 'indexing' AND indexes_built = ${built} RETURNING id`);
       if (claimed.length === 0) throw lostTrack(begun);
-      await session.run(indexes[built]?.sql ?? '');
+      await session.run(steps[built] ?? '');
       await session.run('COMMIT');
     } catch (error) {
       await session.run('ROLLBACK').catch(() => {});
@@ -36,7 +42,7 @@ UPDATE ${table} SET indexes_built = ${built + 1} WHERE id = ${begun.id} AND phas
     }
   }
   // Autovacuum never analyzes a partitioned table itself.
-  await session.run(`${ownBegin()}; ANALYZE ${nameSql({ schema: begun.schema, name: newName })}; COMMIT`);
+  await session.run(`${ownBegin()}; ANALYZE ${target}; COMMIT`);
   const moved = await session.rows(moveOn(toolSchema, begun, sql`phase = 'replaying'`));
   if (moved.length === 0) throw lostTrack(begun);
   return readConversion(session, toolSchema, begun.id);

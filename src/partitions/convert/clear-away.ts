@@ -4,6 +4,7 @@ import { type Conversion, conversionTable, moveOn, partsOf, readConversion } fro
 import type { Work } from './deps.ts';
 import { locksOf } from './exchange.ts';
 import { lostTrack } from './failures.ts';
+import { dropRegistry } from './registry.ts';
 import { dropReverse } from './roll-back.ts';
 import { validateKeys } from './settle.ts';
 import { nameSql } from './source-facts.ts';
@@ -60,7 +61,7 @@ export async function clearAway(work: Work, conversion: Conversion): Promise<Con
     await session.run(`${ownBegin()}; DROP TABLE IF EXISTS ${spare};
 DROP FUNCTION IF EXISTS ${parts.capture}(), ${parts.reverseCapture}(), ${parts.guard}();
 DROP TABLE IF EXISTS ${parts.log}, ${parts.reverseLog};
-UPDATE ${ident(toolSchema, conversionTable).text} SET ended_at = pg_catalog.clock_timestamp()${isFinish ? ", phase = 'finished'" : ''} WHERE id = ${id};
+${isFinish ? '' : (spec.registries ?? []).flatMap((registry) => dropRegistry(registry).map((drop) => `${drop};\n`)).join('')}UPDATE ${ident(toolSchema, conversionTable).text} SET ended_at = pg_catalog.clock_timestamp()${isFinish ? ", phase = 'finished'" : ''} WHERE id = ${id};
 COMMIT`);
   } catch (error) {
     await session.run('ROLLBACK').catch(() => {});

@@ -5,6 +5,7 @@ import { ident, type Sql, sql } from '../../postgres/sql.ts';
 import type { KeyType } from '../bounds.ts';
 import type { Period } from '../calendar.ts';
 import type { TableName } from '../catalog.ts';
+import type { Registry } from './registry.ts';
 import type { UniqueChoice } from './widen.ts';
 
 /**
@@ -50,6 +51,8 @@ export interface ConversionSpec {
   readonly oldName: string;
   readonly leaves: readonly TableName[];
   readonly indexes: readonly PlannedIndex[];
+  /** For keys that are kept unique over all partitions; of a conversion that was begun by an older version there are none. */
+  readonly registries?: readonly Registry[];
   /** Sequences of identity columns: theirs until the swap is `newName`, the old one's afterwards `oldName`. */
   readonly identities: ReadonlyArray<{
     readonly column: string;

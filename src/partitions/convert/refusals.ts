@@ -80,7 +80,7 @@ function aboutTheKey(facts: SourceFacts, { column }: Wanted): Refusal[] {
   if (key === undefined)
     return told([[true, `it has no column ${column}`, 'name the column with --by, as \\d shows it']]);
   const primary = facts.indexes.find(({ constraint }) => constraint === 'p');
-  const odd = (primary?.columns ?? []).filter((name) => facts.columns.some((of) => of.name === name && of.ownType));
+  const odd = (primary?.columns ?? []).filter((name) => isOwnType(facts, name));
   return told([
     [
       !keyTypes.some((type) => key.type === longTypeNames[type]),
@@ -122,6 +122,10 @@ export function lostKeys(facts: SourceFacts, column: string): SourceFacts['index
   return facts.indexes.filter(({ unique, columns }) => unique && !columns.includes(column));
 }
 
+function isOwnType({ columns }: SourceFacts, name: string | null): boolean {
+  return columns.some((of) => of.name === name && of.ownType);
+}
+
 function aboutIndexes(facts: SourceFacts, { column, unique }: Wanted): Refusal[] {
   const lost = lostKeys(facts, column);
   return [
@@ -142,13 +146,20 @@ function aboutIndexes(facts: SourceFacts, { column, unique }: Wanted): Refusal[]
           `the unique index ${index.name} is no btree`,
           'such a table cannot be converted yet',
         ],
+        [
+          unique === 'registry' &&
+            lost.includes(index) &&
+            !(index.plain && index.columns.every((name) => !isOwnType(facts, name))),
+          `${index.name} is no key that a registry can hold: it has an expression, a condition, NULLS NOT DISTINCT, a collation or type of its own, or is deferrable`,
+          'choose --unique widen or per-leaf',
+        ],
       ]),
     ),
     ...(unique === null && lost.length > 0
       ? [
           {
             message: `${lost.map(({ name, definition }) => `${name} ${definition.replace('USING btree ', '')}`).join(', ')} cannot be unique across partitions by ${column}`,
-            hint: `choose: --unique widen (${column} becomes part of each such key: equal rows at another time pass, and ON CONFLICT has to name it too), or --unique per-leaf (the same, and within one partition the old key stays unique)`,
+            hint: `choose: --unique widen (${column} becomes part of each such key: equal rows at another time pass, and ON CONFLICT has to name it too), or --unique per-leaf (the same, and within one partition the old key stays unique), or --unique registry (the old key stays unique over all partitions, by triggers and a table of keys; ON CONFLICT does not see it)`,
           },
         ]
       : []),

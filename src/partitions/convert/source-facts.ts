@@ -34,6 +34,8 @@ export interface IndexFact {
   readonly using: string;
   /** The columns of the key by name; null stands for an expression. */
   readonly columns: readonly (string | null)[];
+  /** A key of columns alone, for all rows, checked at once, compared as the columns' types are. */
+  readonly plain: boolean;
   readonly comment: string | null;
 }
 
@@ -192,6 +194,11 @@ function factsQuery(oid: Sql, toolSchema: string): Sql {
   'indexes', ${q(
     array(`SELECT i.relname, pg_catalog.json_build_object('name', i.relname, 'unique', x.indisunique, 'valid', x.indisvalid,
        'constraint', k.contype, 'comment', pg_catalog.obj_description(i.oid, 'pg_class'),
+       'plain', x.indpred IS NULL AND x.indexprs IS NULL AND NOT x.indnullsnotdistinct AND k.condeferrable IS NOT TRUE
+         AND NOT EXISTS (SELECT FROM pg_catalog.unnest(x.indclass::pg_catalog.oid[]) AS o WHERE o >= 16384::pg_catalog.oid)
+         AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest(x.indkey), pg_catalog.unnest(x.indcollation)) AS w(attnum, collated)
+           JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = w.attnum
+           WHERE w.collated IS NOT NULL AND w.collated <> a.attcollation),
        'using', u.using, 'definition', COALESCE(pg_catalog.pg_get_constraintdef(k.oid), u.using),
        'columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY w.place)
           FROM pg_catalog.unnest(x.indkey) WITH ORDINALITY AS w(attnum, place)

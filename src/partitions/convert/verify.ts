@@ -3,6 +3,7 @@ import { raw, type Sql, sql } from '../../postgres/sql.ts';
 import { logColumn } from './begin.ts';
 import { type Conversion, partsOf } from './conversion.ts';
 import type { Work } from './deps.ts';
+import { registryCounts } from './registry.ts';
 import { nameSql } from './source-facts.ts';
 import { ownBegin } from './under-lock.ts';
 
@@ -21,7 +22,10 @@ export async function verifyCopy(work: Work, conversion: Conversion): Promise<vo
       session.rows<{ rows: string; sum: string | null }>(sql`SELECT pg_catalog.count(*)::pg_catalog.text AS rows,
   pg_catalog.sum(r.hash)::pg_catalog.text AS sum FROM (${hashes(work, conversion, table)}) AS r`);
     const [[ours], [theirs]] = [await read(`ONLY ${source}`), await read(target)];
-    if (ours?.rows === theirs?.rows && ours?.sum === theirs?.sum) return;
+    if (ours?.rows === theirs?.rows && ours?.sum === theirs?.sum) {
+      await verifyRegistries(work, conversion, target);
+      return;
+    }
     const differing = await session.rows<{ key: string }>(sql`SELECT d.key FROM (
   (${hashes(work, conversion, `ONLY ${source}`)} EXCEPT ALL ${hashes(work, conversion, target)})
   UNION ALL (${hashes(work, conversion, target)} EXCEPT ALL ${hashes(work, conversion, `ONLY ${source}`)})) AS d LIMIT 3`);
@@ -34,6 +38,18 @@ export async function verifyCopy(work: Work, conversion: Conversion): Promise<vo
     );
   } finally {
     await session.run('ROLLBACK').catch(() => {});
+  }
+}
+
+async function verifyRegistries({ session }: Work, { name, spec }: Conversion, target: string): Promise<void> {
+  for (const registry of spec.registries ?? []) {
+    const [counts] = await session.rows<{ wanted: number; held: number }>(registryCounts(target, registry));
+    if (counts?.wanted === counts?.held) continue;
+    throw new PulseError(
+      'not-possible',
+      `${name}: ${registry.name} holds ${counts?.held} keys of ${registry.key}, and not ${counts?.wanted}`,
+      { hint: `the table is untouched; end the conversion and report this: pulse-migrate partition abort ${name}` },
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 /** What of a unique key is kept where the table's partition key is not part of it: the operator chooses. */
-export const uniqueChoices = ['widen', 'per-leaf'] as const;
+export const uniqueChoices = ['widen', 'per-leaf', 'registry'] as const;
 export type UniqueChoice = (typeof uniqueChoices)[number];
 
 /**
