@@ -149,7 +149,7 @@ async function attach(
 ): Promise<void> {
   const { session } = deps;
   await addForeignKeys(session, table, archive.partition);
-  const { locks, attach: statement } = statementsToAttach(table, archive.partition, range);
+  const { locks, attach: statement } = statementsToAttach(table, archive.partition, range, true);
   const name = ident(archive.partition.schema, archive.partition.name);
   for (let attempt = 1; ; attempt += 1) {
     deps.signal.throwIfAborted();

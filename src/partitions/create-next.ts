@@ -178,7 +178,12 @@ async function extend(
     try {
       const limitMs = lockTimeout(attempt, input.patience);
       blockers.watch(deps.session.backendPid);
-      await makePartition(deps.session, table, made, range, { limitMs, dryRun: input.dryRun, statements });
+      await makePartition(deps.session, table, made, range, {
+        limitMs,
+        dryRun: input.dryRun,
+        statements,
+        now: horizon.now,
+      });
       blockers.forget();
       created.push({ ...made, from: isoOf(range.from), to: isoOf(range.to) });
       if (input.dryRun) passed.add(range.from);
@@ -255,6 +260,7 @@ ORDER BY w.place LIMIT 1`);
 
 interface Making {
   readonly limitMs: number;
+  readonly now: Instant;
   readonly dryRun: boolean;
   readonly statements: PlannedStatement[];
 }
@@ -265,9 +271,9 @@ async function makePartition(
   table: PartitionedTable,
   made: TableName,
   range: ClosedRange,
-  { limitMs, dryRun, statements }: Making,
+  { limitMs, dryRun, statements, now }: Making,
 ): Promise<void> {
-  const { locks, attach } = statementsToAttach(table, made, range);
+  const { locks, attach } = statementsToAttach(table, made, range, range.from <= now);
   try {
     await session.run(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = ${statementLimitMs};
 SET LOCAL statement_timeout = ${statementLimitMs}; SET LOCAL lock_timeout = ${limitMs}; SET LOCAL search_path = '';

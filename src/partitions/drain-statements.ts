@@ -40,14 +40,12 @@ const lateOnes = new Set([
  * The statements of one move, all of one transaction. Rows are copied while clients work; each copy is remembered with
  * place and version (ctid, xmin) of its row, which no other content can ever have while the file of the table stays the
  * same. Under the lock, copies whose row is gone or changed are taken away, rows without a copy are added, and the rows
- * leave the DEFAULT partition. The lock on the table itself is what makes this safe: a statement that had already looked
- * up its partitions would not find the rows in the new one (an UPDATE would change nothing, an INSERT would fail).
- * No trigger fires, since no row changes.
+ * leave the DEFAULT partition. No trigger fires, since no row changes.
  */
 export function statementsToMove(move: Move): MoveStatements {
   const { table, from, made, range, facts, apart } = move;
   const [source, target] = [ident(from.schema, from.name).text, ident(made.schema, made.name).text];
-  const { locks, attach } = statementsToAttach(table, made, range);
+  const { locks, attach } = statementsToAttach(table, made, range, true);
   const [low, high] = [boundLiteral(table.key.type, range.from), boundLiteral(table.key.type, range.to)];
   const key = ident(table.key.column);
   const early = apart.filter(({ purpose }) => !lateOnes.has(purpose));
@@ -76,15 +74,7 @@ export function statementsToMove(move: Move): MoveStatements {
       { purpose: 'the rows are copied', sql: copying(move, source, target), lock: `ACCESS SHARE on ${from.name}` },
       { purpose: 'for the plans under the lock', sql: 'ANALYZE pg_temp.pulse_migrate_copied', lock: noLock },
     ],
-    locks: locks.map((lock) =>
-      lock.lock === `SHARE UPDATE EXCLUSIVE on ${table.name}`
-        ? {
-            ...lock,
-            sql: `LOCK TABLE ONLY ${parent} IN ACCESS EXCLUSIVE MODE`,
-            lock: `ACCESS EXCLUSIVE on ${table.name}`,
-          }
-        : lock,
-    ),
+    locks,
     locked: [
       ...triggers.map(({ name }) => ({
         purpose: 'no row changes, so no trigger fires',

@@ -129,11 +129,15 @@ function keyNames(index: string): Sql {
 /**
  * The rest, in order: the locks as clients take them, and ATTACH, which finds no row to look at in the partition, since
  * it was made a moment ago, and looks through the DEFAULT partition.
+ * @param isTimely rows of the range may be on their way into the DEFAULT partition: a statement that had already looked up
+ * its partitions would put them there, which the server refuses (23514). So nobody may be on the way. For a range that
+ * lies ahead the weaker lock will do, which a long transaction does not stand against.
  */
 export function statementsToAttach(
   table: PartitionedTable,
   made: TableName,
   range: ClosedRange,
+  isTimely: boolean,
 ): { readonly locks: readonly PlannedStatement[]; readonly attach: PlannedStatement } {
   const { type } = table.key;
   const [from, to] = [boundLiteral(type, range.from), boundLiteral(type, range.to)];
@@ -146,13 +150,13 @@ export function statementsToAttach(
   return {
     locks: [
       ...table.references.map((name) => lock(name, '', 'SHARE ROW EXCLUSIVE')),
-      lock(table, 'ONLY ', 'SHARE UPDATE EXCLUSIVE'),
+      lock(table, 'ONLY ', table.defaultPartition !== null && isTimely ? 'ACCESS EXCLUSIVE' : 'SHARE UPDATE EXCLUSIVE'),
       ...(table.defaultPartition === null ? [] : [lock(table.defaultPartition, 'ONLY ', 'ACCESS EXCLUSIVE')]),
     ],
     attach: {
       purpose: 'the partition becomes part of the table',
       sql: sql`ALTER TABLE ${parent} ATTACH PARTITION ${child} FOR VALUES FROM (${from}) TO (${to})`.text,
-      lock: `SHARE UPDATE EXCLUSIVE on ${table.name}`,
+      lock: `SHARE UPDATE EXCLUSIVE on ${table.name}, or what is held already`,
     },
   };
 }

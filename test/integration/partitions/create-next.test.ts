@@ -4,6 +4,7 @@ import { type TestDatabase, test } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
 import { openProject } from '../../support/project.ts';
 import { runnerDeps } from '../../support/runner-deps.ts';
+import { until } from '../../support/until.ts';
 
 const now = '2026-11-22T12:00:00Z';
 
@@ -196,6 +197,39 @@ test('writers and a transaction that is open on the table since before see no er
   expect(await boundsOf(database, 'commits')).toHaveLength(4);
   const [rows] = await database.admin<{ count: number }>('SELECT count(*)::int AS count FROM commits');
   expect(rows?.count).toBe(written + 1);
+});
+
+test('a row of the present month that is on its way into the DEFAULT partition is not refused when the month gets its own', async ({
+  database,
+}) => {
+  await database.admin(`${commits}CREATE TABLE commits_default PARTITION OF commits DEFAULT`);
+  const project = await openProject(null, database);
+  await using reader = await openSession(database.url);
+  await using writer = await openSession(database.url);
+  const waiting = (pids: string) => async () => {
+    const [row] = await database.admin<{ waiting: boolean }>(
+      `SELECT EXISTS (SELECT FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database() WHERE NOT l.granted AND l.pid ${pids}) AS waiting`,
+    );
+    return row?.waiting === true;
+  };
+  await reader.run('BEGIN; SELECT count(*) FROM commits_default');
+
+  const making = project.cli(['partition', 'create-next', '--now', '2026-12-22T12:00:00Z', '--lead', '1']);
+  await until('the wait for the DEFAULT partition', waiting(`NOT IN (${writer.backendPid})`));
+  let isWritten = false;
+  const writing = writer
+    .run("INSERT INTO commits (id, repo_id, sha, committed_at) VALUES ('a', 1, 'x', '2026-12-05')")
+    .finally(() => {
+      isWritten = true;
+    });
+  writing.catch(() => {});
+  // The other run gives its locks back from time to time, and the row may go through.
+  await until('the wait of the writer', async () => isWritten || waiting(`= ${writer.backendPid}`)());
+  await reader.run('COMMIT');
+
+  await writing;
+  await making;
+  expect(await database.admin('SELECT id FROM commits')).toEqual([{ id: 'a' }]);
 });
 
 test('whoever has the DEFAULT partition locked is waited for shortly and named, and nothing is left behind', async ({
