@@ -12,6 +12,7 @@ import {
   writeArchive,
 } from './archive.ts';
 import { type Archive, forgetArchive, readArchives } from './manifest.ts';
+import type { Store } from './store.ts';
 
 /** Which partitions, and what is done with them. */
 export interface ArchiveOrder extends ArchiveRequest {
@@ -54,6 +55,7 @@ export async function archivePartitions(deps: ArchiveDeps, order: ArchiveOrder):
       candidates.map(({ partition }) => partition),
     );
   const done: ArchivedPartition[] = [];
+  if (order.drop && candidates.length > 0) await assertWritable(order.store, deps.newId());
   for (const candidate of candidates) {
     try {
       done.push(await archiveOne(deps, parent, candidate, order));
@@ -64,6 +66,16 @@ export async function archivePartitions(deps: ArchiveDeps, order: ArchiveOrder):
     }
   }
   return done;
+}
+
+/** Before a partition leaves its table, and its rows the sight of clients, for a storage that nobody can write to. */
+async function assertWritable(store: Store, id: string): Promise<void> {
+  const name = `can-be-written-${id}`;
+  async function* nothing(): AsyncGenerator<Buffer> {
+    yield Buffer.from('pulse-migrate\n');
+  }
+  await store.put(name, nothing());
+  await store.remove(name);
 }
 
 /** What is worth knowing of a partition that was detached and not dropped. */
@@ -173,6 +185,16 @@ function isNamed({ schema, name }: TableName, typed: string): boolean {
 
 function isSame(a: TableName, b: TableName): boolean {
   return a.schema === b.schema && a.name === b.name;
+}
+
+/** Partitions of a table that an earlier run took out of it, or began to, and that still stand. Reads only. */
+export async function unfinishedPartitions(
+  session: Session,
+  schema: string,
+  is: (table: TableName) => boolean,
+): Promise<readonly TableName[]> {
+  const archives = (await readArchives(session, schema)).filter(({ table }) => is(table));
+  return (await detachedBefore(session, archives)).map(({ partition }) => partition);
 }
 
 /** Partitions that an earlier run has detached, or begun to, in order to drop them, and that still stand. */

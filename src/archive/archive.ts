@@ -3,7 +3,7 @@ import type { Emit } from '../events.ts';
 import type { Actor } from '../ledger/ledger.ts';
 import type { TableName } from '../partitions/catalog.ts';
 import type { Session } from '../postgres/session.ts';
-import { ident, raw, sql } from '../postgres/sql.ts';
+import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
 import { type Digest, Tap } from './digest.ts';
 import { copyOut, type Format, steadySettings, suffixes } from './format.ts';
 import { gunzipped, gzipped } from './gzip.ts';
@@ -39,6 +39,8 @@ export interface ArchiveRequest {
   readonly format: Format;
   /** The partition, which is detached then, is dropped once the archive was read back. */
   readonly drop: boolean;
+  /** To be sent in the transaction in which the manifest says that a partition is archived. */
+  readonly alongside?: (archive: Archive, rows: number) => Sql;
 }
 
 /** Where nobody else can write to it; asked for again and again, a lock on a detached partition comes soon. */
@@ -83,6 +85,7 @@ ${steadySettings.text}`);
     const written = await writeRows(deps, archive, store);
     await readBack(deps, archive, store, written);
     await session.rows(finishArchive(schema, archive.entry, written, drop));
+    if (request.alongside !== undefined) await session.rows(request.alongside(archive, written.rows));
     if (drop) await session.run(sql`DROP TABLE ${name}`.text);
     deps.signal.throwIfAborted();
     await session.run('COMMIT');

@@ -1,9 +1,8 @@
+import { type Format, formats } from '../archive-formats.ts';
 import type { TableName } from '../partitions/catalog.ts';
 import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
 
-/** How rows are written: the server's own CSV with a header, or one JSON object a line. */
-export const formats = ['csv', 'jsonl'] as const;
-export type Format = (typeof formats)[number];
+export { type Format, formats };
 
 export const suffixes: Readonly<Record<Format, string>> = { csv: 'csv.gz', jsonl: 'jsonl.gz' };
 

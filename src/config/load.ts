@@ -3,9 +3,11 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { closestName } from '../closest-name.ts';
 import { type Problem, PulseError } from '../errors.ts';
+import type { RetentionRule } from '../retention-rule.ts';
 import { chooseDatabase, fileOrigin } from './database.ts';
 import { checkFileValues, type FileValues, type ValuesByName } from './file-values.ts';
 import { type ConfigurationFile, findConfigurationFile } from './find-file.ts';
+import { schemeOf } from './retention-rules.ts';
 import { type ConfigurationKey, keys } from './schema.ts';
 import type { FlagInput, Origin, Settings, Surroundings } from './settings.ts';
 import { shownPath } from './shown-path.ts';
@@ -103,6 +105,13 @@ function sectionOf(name: string, origin: string, file: ConfigurationFile | null,
   });
 }
 
+/** A directory for archives is seen from the file, as every other path in it. */
+function withPlace(rule: RetentionRule, base: string): RetentionRule {
+  const { archive } = rule;
+  if (archive === null || schemeOf(archive.place) !== null) return rule;
+  return { ...rule, archive: { ...archive, place: resolve(base, archive.place) } };
+}
+
 function invalid(problems: readonly Problem[]): PulseError {
   const [first] = problems;
   const message = problems.length === 1 && first ? first.message : `the configuration has ${problems.length} problems`;
@@ -169,7 +178,7 @@ export async function loadSettings(flags: FlagInput, around: Surroundings): Prom
       freeSpaceCommand: layers.value(keys.freeSpaceCommand, null),
     },
     partitions: layers.value(keys.partitions, []),
-    retention: layers.value(keys.retention, []),
+    retention: layers.value(keys.retention, []).map((rule) => withPlace(rule, layers.base)),
     origins: layers.origins,
     file: file?.shown ?? null,
     warnings: chosen.warnings.map(({ message, hint }) => (hint === undefined ? message : `${message}; ${hint}`)),

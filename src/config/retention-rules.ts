@@ -1,6 +1,8 @@
 /** Reads `retention`: for each table the rules by which its rows go. */
+import { formats } from '../archive-formats.ts';
 import {
   type Aggregation,
+  type ArchivePlace,
   aggregations,
   type RetentionAction,
   type RetentionRule,
@@ -56,11 +58,11 @@ function readRule(table: string, fields: Fields): RetentionRule | null {
   return { table, action, time, after, batch, pauseMs, cascade, ...parts };
 }
 
-type Parts = Pick<RetentionRule, 'by' | 'to' | 'columns' | 'keep'>;
+type Parts = Pick<RetentionRule, 'by' | 'to' | 'columns' | 'archive'>;
 
 /** What some actions have and others have not. */
 function readParts(fields: Fields, action: RetentionAction | null): Parts {
-  const none: Parts = { by: [], to: null, columns: [], keep: null };
+  const none: Parts = { by: [], to: null, columns: [], archive: null };
   switch (action) {
     case 'downsample':
       return {
@@ -72,7 +74,7 @@ function readParts(fields: Fields, action: RetentionAction | null): Parts {
     case 'keep-one-a-day':
       return { ...none, by: fields.required('by', readTextList, 'by: [team_id]') ?? [] };
     case 'archive':
-      return { ...none, keep: fields.required('keep', readKeep, 'keep: 12 months') };
+      return { ...none, archive: readArchivePlace(fields) };
     default:
       return none;
   }
@@ -91,8 +93,37 @@ function readAge(raw: unknown): Reading<string> {
   return { ok: true, value: `${match[1]} ${match[2]}${match[1] === '1' ? '' : 's'}` };
 }
 
-function readKeep(raw: unknown): Reading<string> {
-  return raw === 'forever' ? { ok: true, value: raw } : readAge(raw);
+function readArchivePlace(fields: Fields): ArchivePlace | null {
+  const place = fields.required('to', readPlace, 'to: s3://archive/pulse');
+  const endpoint = fields.optional('endpoint', readEndpoint);
+  const format = fields.optional('format', readChoice(formats)) ?? 'csv';
+  return place === null ? null : { place, endpoint, format };
+}
+
+function readPlace(raw: unknown): Reading<string> {
+  const reading = readText(raw);
+  const scheme = reading.ok ? schemeOf(reading.value) : null;
+  return scheme === null || ['s3', 'file'].includes(scheme)
+    ? reading
+    : { ok: false, problem: 'must be a directory or s3://', hint: 'write for example s3://archive/pulse' };
+}
+
+/** Of a place that is a URL, in small letters; null for a path. */
+export function schemeOf(place: string): string | null {
+  return /^([A-Za-z][A-Za-z0-9+.-]+):\/\//.exec(place)?.[1]?.toLowerCase() ?? null;
+}
+
+/** A rule is recorded and shown as it is, so that no password may be part of it. */
+function readEndpoint(raw: unknown): Reading<string> {
+  const url = typeof raw === 'string' && URL.canParse(raw) ? new URL(raw) : null;
+  if (url !== null && ['http:', 'https:'].includes(url.protocol) && url.username === '' && url.password === '') {
+    return { ok: true, value: url.href };
+  }
+  return {
+    ok: false,
+    problem: 'must be a URL without user and password',
+    hint: 'write for example https://s3.example.com; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+  };
 }
 
 function readBatch(raw: unknown): Reading<number> {

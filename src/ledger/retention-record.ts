@@ -64,6 +64,8 @@ export interface RetentionTotals {
   readonly removed: number;
   readonly made: number;
   readonly transactions: number;
+  /** That are gone, by schema and name. */
+  readonly partitions: readonly string[];
 }
 
 export async function endRetention(
@@ -79,9 +81,11 @@ export async function endRetention(
     doing,
     sql`UPDATE ${ident(schema, 'retention_run')}
 SET state = ${state}, failure = ${failure}, finished_at = pg_catalog.clock_timestamp() WHERE id = ${id}
-RETURNING removed::pg_catalog.float8, made::pg_catalog.float8, transactions::pg_catalog.float8`,
+RETURNING removed::pg_catalog.float8, made::pg_catalog.float8, transactions::pg_catalog.float8,
+  pg_catalog.to_json(partitions) AS partitions`,
   );
-  return { removed: row?.removed ?? 0, made: row?.made ?? 0, transactions: row?.transactions ?? 0 };
+  const { removed = 0, made = 0, transactions = 0, partitions = [] } = row ?? {};
+  return { removed, made, transactions, partitions };
 }
 
 /** Only to be asked by who holds the right to run: then whatever is still running was killed. */

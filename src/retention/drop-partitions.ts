@@ -2,7 +2,7 @@ import { PulseError } from '../errors.ts';
 import { ownRows } from '../postgres/errors.ts';
 import { ident, sql } from '../postgres/sql.ts';
 import type { FitRule } from './examine.ts';
-import { type OldPartition, oldPartitions } from './old-partitions.ts';
+import { type OldPartition, oldPartitions, spanned } from './old-partitions.ts';
 import { notByTime } from './plan.ts';
 import { shownName, tableOf } from './target.ts';
 import { inTransaction, type RetentionDeps, type RuleRun } from './transaction.ts';
@@ -32,10 +32,6 @@ export async function dropPartitions(deps: RetentionDeps, run: RuleRun, fit: Fit
     });
     deps.emit({ type: 'retention-batch', table: shownName(partition), removed, last: null });
   }
-}
-
-function spanned(iso: string | null): string | null {
-  return iso === null ? null : iso.replace('T', ' ').replace('Z', '');
 }
 
 async function rowsOf({ session }: RetentionDeps, { schema, name }: OldPartition): Promise<number> {

@@ -1,5 +1,5 @@
 import { closestName } from '../closest-name.ts';
-import type { RetentionRule } from '../retention-rule.ts';
+import type { RetentionAction, RetentionRule } from '../retention-rule.ts';
 import { type Column, type Reference, shownName, type Target } from './target.ts';
 
 /** Why a rule cannot be carried out, and what to do about it. */
@@ -14,9 +14,13 @@ export interface Judgement {
   readonly warnings: readonly string[];
 }
 
+/** Whether a rule takes whole partitions, and no single row. */
+export function byPartition(action: RetentionAction): boolean {
+  return action === 'drop-partition' || action === 'archive';
+}
+
 /** Holds a rule against the table as it is: nothing of it may come out only when rows are gone. Pure. */
 export function judgeRule(rule: RetentionRule, target: Target): Judgement {
-  if (rule.action === 'archive') return { obstacles: [archive(rule)], warnings: [] };
   return {
     obstacles: [
       ...timeObstacles(rule, target),
@@ -25,13 +29,6 @@ export function judgeRule(rule: RetentionRule, target: Target): Judgement {
       ...referenceObstacles(rule, target),
     ],
     warnings: [...indexWarnings(rule, target), ...referenceWarnings(rule, target)],
-  };
-}
-
-function archive({ table }: RetentionRule): Obstacle {
-  return {
-    why: 'it wants its rows archived, which no rule can do yet',
-    cure: `leave ${table} out for now, and archive its old partitions with: pulse-migrate partition archive; or, if the rows may go without an archive, write action: delete or drop-partition`,
   };
 }
 
@@ -55,7 +52,7 @@ function unknownColumn(name: string, columns: readonly Column[], key: string): O
   };
 }
 
-function leafObstacles({ action }: RetentionRule, { leaves, isPartitioned }: Target): Obstacle[] {
+function leafObstacles({ action, table, time }: RetentionRule, { leaves, isPartitioned }: Target): Obstacle[] {
   const foreign = leaves.find(({ isTable }) => !isTable);
   if (foreign !== undefined) {
     return [
@@ -65,8 +62,16 @@ function leafObstacles({ action }: RetentionRule, { leaves, isPartitioned }: Tar
       },
     ];
   }
-  if (action !== 'drop-partition' || isPartitioned) return [];
-  return [{ why: 'it is not partitioned, so there is no partition to drop', cure: 'write action: delete' }];
+  if (!byPartition(action) || isPartitioned) return [];
+  if (action === 'drop-partition') {
+    return [{ why: 'it is not partitioned, so there is no partition to drop', cure: 'write action: delete' }];
+  }
+  return [
+    {
+      why: 'it is not partitioned, and only whole partitions are archived',
+      cure: `convert it first: pulse-migrate partition convert ${table} --by ${time}; or, if its rows may go without an archive, write action: delete`,
+    },
+  ];
 }
 
 function columnObstacles(rule: RetentionRule, { columns }: Target): Obstacle[] {
@@ -119,6 +124,8 @@ function referenceObstacles(rule: RetentionRule, target: Target): Obstacle[] {
     if (oid === null)
       obstacles.push({ why: `cascade names ${name}, and there is no such table`, cure: 'correct the name' });
   }
+  // To detach it is possible as long as no row points at the partition, which is looked into when it is done.
+  if (rule.action === 'archive') return obstacles;
   if (rule.action === 'drop-partition') {
     const [first] = target.references;
     if (first !== undefined) {
@@ -155,7 +162,7 @@ export function effect({ constraint, from, onDelete }: Reference): string {
 }
 
 function indexWarnings({ action, time }: RetentionRule, target: Target): string[] {
-  if (action === 'drop-partition' || target.timeType === null) return [];
+  if (byPartition(action) || target.timeType === null) return [];
   const bare = target.leaves.filter(({ hasTimeIndex }) => !hasTimeIndex);
   const [first] = bare;
   if (first === undefined) return [];
@@ -166,6 +173,11 @@ function indexWarnings({ action, time }: RetentionRule, target: Target): string[
 
 function referenceWarnings({ action }: RetentionRule, target: Target): string[] {
   if (action === 'drop-partition') return [];
+  if (action === 'archive') {
+    return target.references.map(
+      ({ constraint, from }) => `a partition cannot be archived while ${from} points at its rows (${constraint})`,
+    );
+  }
   const refusing = target.references.filter(({ onDelete }) => onDelete === 'refuse');
   const bare = target.references.filter(({ hasIndex }) => !hasIndex);
   return [

@@ -64,6 +64,11 @@ WHERE i.inhparent = ${String(table.oid)}::pg_catalog.oid`,
 }
 
 /** Cut at the millisecond: a bound between that and the cutoff only waits for the next run. */
-function instantOfUtc(utc: UtcText): Instant {
+export function instantOfUtc(utc: UtcText): Instant {
   return instantOf(new Date(isoOfUtc(utc)));
+}
+
+/** A bound in ISO 8601 as the record takes it: in UTC, without a zone. */
+export function spanned(iso: string | null): string | null {
+  return iso === null ? null : iso.replace('T', ' ').replace('Z', '');
 }

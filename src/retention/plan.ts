@@ -2,10 +2,10 @@ import { PulseError } from '../errors.ts';
 import { explainOwnStatement, ownRows } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { type Sql, sql } from '../postgres/sql.ts';
-import type { RetentionAction } from '../retention-rule.ts';
+import type { ArchivePlace, RetentionAction } from '../retention-rule.ts';
 import { isoOfUtc } from './cutoff.ts';
 import { type ExaminedRule, examineRules, type FitRule, type RetentionInput } from './examine.ts';
-import { effect, type Obstacle } from './judge-rule.ts';
+import { byPartition, effect, type Obstacle } from './judge-rule.ts';
 import { type OldPartition, oldPartitions } from './old-partitions.ts';
 import {
   deleteByPages,
@@ -39,6 +39,8 @@ export interface PlannedRule {
   readonly transactions: number;
   readonly periods: number;
   readonly partitions: readonly OldPartition[];
+  /** Where they go, of `archive`. */
+  readonly archive: ArchivePlace | null;
   /** What foreign keys do along with it, in words. */
   readonly effects: readonly string[];
   readonly warnings: readonly string[];
@@ -75,7 +77,7 @@ function unknownOf({ rule, obstacles, warnings }: ExaminedRule): PlannedRule {
   return {
     ...{ table, action, time, after, obstacles, warnings },
     ...{ cutoff: null, rows: null, isEstimate: false, first: null, last: null, made: 0, transactions: 0, periods: 0 },
-    ...{ partitions: [], effects: [], statement: null },
+    ...{ partitions: [], archive: rule.archive, effects: [], statement: null },
   };
 }
 
@@ -83,7 +85,7 @@ async function planned(session: Session, examined: ExaminedRule): Promise<Planne
   const unknown = unknownOf(examined);
   if (examined.fit === null) return unknown;
   const { fit } = examined;
-  const effects = fit.rule.action === 'drop-partition' ? [] : [...new Set(fit.target.references.map(effect))];
+  const effects = byPartition(fit.rule.action) ? [] : [...new Set(fit.target.references.map(effect))];
   const plan = { ...unknown, table: shownName(fit.target), cutoff: isoOfUtc(fit.cutoff), effects };
   const refused = await refusal(session, fit);
   if (refused !== null) return { ...plan, obstacles: [refused] };
@@ -91,6 +93,7 @@ async function planned(session: Session, examined: ExaminedRule): Promise<Planne
     case 'delete':
       return planDelete(session, fit, plan);
     case 'drop-partition':
+    case 'archive':
       return planDrop(session, fit, plan);
     default:
       return planPeriods(session, fit, plan);
@@ -230,7 +233,7 @@ async function planDrop(session: Session, fit: FitRule, plan: PlannedRule): Prom
     last: last?.to ?? null,
     transactions: partitions.length,
     partitions,
-    statement: first === undefined ? null : sql`DROP TABLE ${tableOf(first)}`.text,
+    statement: first === undefined || fit.rule.action === 'archive' ? null : sql`DROP TABLE ${tableOf(first)}`.text,
   };
 }
 

@@ -6,21 +6,24 @@ import { advisoryLockHolder, releaseAdvisoryLock, tryAdvisoryLock } from '../pos
 import { type BlockerWatch, blockerWatch } from '../postgres/blockers.ts';
 import { StatementError } from '../postgres/errors.ts';
 import type { LockPatience } from '../postgres/lock-schedule.ts';
-import type { RetentionAction } from '../retention-rule.ts';
+import type { ArchivePlace, RetentionAction } from '../retention-rule.ts';
+import { type ArchiveAndDrop, archiveOld } from './archive-old.ts';
 import { isoOfUtc } from './cutoff.ts';
 import { deleteBatches } from './delete-batches.ts';
 import { dropPartitions } from './drop-partitions.ts';
 import { type ExaminedRule, examineRules, type FitRule, type RetentionInput } from './examine.ts';
+import { byPartition } from './judge-rule.ts';
 import { oldPartitions } from './old-partitions.ts';
 import { notByTime, refusal } from './plan.ts';
 import { shownName } from './target.ts';
-import type { RetentionDeps } from './transaction.ts';
+import type { RetentionDeps, RuleRun } from './transaction.ts';
 import { workPeriods } from './work-periods.ts';
 
 export interface RunInput extends RetentionInput {
   /** How long to wait for another run, milliseconds. */
   readonly waitMs: number;
   readonly patience: LockPatience;
+  readonly archive: ArchiveAndDrop;
 }
 
 export interface RunDeps extends RetentionDeps {
@@ -38,6 +41,10 @@ export interface RanRule {
   readonly removed: number;
   readonly made: number;
   readonly transactions: number;
+  /** That are gone, by schema and name. */
+  readonly partitions: readonly string[];
+  /** Where they were archived to, of `archive`. */
+  readonly archive: ArchivePlace | null;
   readonly durationMs: number;
 }
 
@@ -135,15 +142,18 @@ async function allFit(deps: RunDeps, examined: readonly ExaminedRule[]): Promise
 }
 
 async function isByTime({ session }: RunDeps, { rule, target, type, cutoff }: FitRule): Promise<boolean> {
-  if (rule.action !== 'drop-partition') return true;
+  if (!byPartition(rule.action)) return true;
   return (await oldPartitions(session, { oid: target.oid, time: rule.time, type }, cutoff)) !== null;
 }
 
-const work: Readonly<Record<Exclude<RetentionAction, 'archive'>, typeof deleteBatches>> = {
+type Work = (deps: RunDeps, run: RuleRun, fit: FitRule, input: RunInput) => Promise<void>;
+
+const work: Readonly<Record<RetentionAction, Work>> = {
   delete: deleteBatches,
   downsample: workPeriods,
   'keep-one-a-day': workPeriods,
   'drop-partition': dropPartitions,
+  archive: (_deps, run, fit, { archive }) => archiveOld(archive, run, fit),
 };
 
 async function carryOut(
@@ -158,7 +168,6 @@ async function carryOut(
   for (const fit of rules) {
     const { rule, target } = fit;
     const { action } = rule;
-    if (action === 'archive') continue;
     const table = shownName(target);
     const began = deps.now().getTime();
     const { schema, patience } = input;
@@ -174,12 +183,12 @@ async function carryOut(
       toolVersion,
     });
     const end = async (state: 'done' | 'failed' | 'interrupted', failure: string | null): Promise<RanRule> => ({
-      ...{ table, action, cutoff: isoOfUtc(fit.cutoff) },
+      ...{ table, action, cutoff: isoOfUtc(fit.cutoff), archive: rule.archive },
       ...(await endRetention(session, schema, id, state, failure)),
       durationMs: deps.now().getTime() - began,
     });
     try {
-      await work[action](deps, { schema, id, doing: `${action} on ${table}`, patience, blockers }, fit);
+      await work[action](deps, { schema, id, doing: `${action} on ${table}`, patience, blockers }, fit, input);
       done.push(await end('done', null));
     } catch (error) {
       const stopped = await end(deps.signal.aborted ? 'interrupted' : 'failed', messageOf(error)).catch(() => null);

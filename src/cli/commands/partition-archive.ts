@@ -5,8 +5,6 @@ import type { Archive } from '../../archive/manifest.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PulseError } from '../../errors.ts';
 import { instantOf } from '../../partitions/calendar.ts';
-import type { TableName } from '../../partitions/catalog.ts';
-import { ident } from '../../postgres/sql.ts';
 import type { RunnerDeps } from '../../runner/step.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { confirm } from '../confirm.ts';
@@ -15,7 +13,7 @@ import { type Opened, openSession, openSettings, runnerDeps, textFlag, timeFlag 
 import type { Outcome } from '../outcome.ts';
 import { bytes, count, moment, shortList, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
-import { longestLockMs } from './partition-flags.ts';
+import { detachPartition } from './archive-and-drop.ts';
 
 export function registerArchive(group: Command, addAction: AddAction): void {
   const archive = group
@@ -64,7 +62,7 @@ export function registerArchive(group: Command, addAction: AddAction): void {
   addAction(restore, restorePartition);
 }
 
-async function archivePartitions(invocation: Invocation, [name = '', ...names]: readonly string[]): Promise<Outcome> {
+async function archivePartitions(invocation: Invocation, [name = '', ...named]: readonly string[]): Promise<Outcome> {
   const { flags } = invocation;
   const before = timeFlag(flags, 'before');
   const format = formatOf(textFlag(flags, 'format'));
@@ -75,7 +73,7 @@ async function archivePartitions(invocation: Invocation, [name = '', ...names]: 
       hint: 'for example: --to s3://bucket/pulse, or --to /var/archive',
     });
   }
-  if ((before === null) === (names.length === 0)) {
+  if ((before === null) === (named.length === 0)) {
     throw new PulseError('usage', 'archive wants either partitions by name or --before', {
       hint: 'for example: --before 2026-01-01',
     });
@@ -83,12 +81,9 @@ async function archivePartitions(invocation: Invocation, [name = '', ...names]: 
   const { openStore } = await import('../../archive/open-store.ts');
   const store = await openStore(place, { endpoint, cwd: invocation.runtime.cwd, env: invocation.runtime.env });
   return withLedger(invocation, async ({ deps, opened, settings }) => {
-    const [{ archivePartitions: archive }, { detach }] = await Promise.all([
-      import('../../archive/archive-partitions.ts'),
-      import('../../partitions/detach.ts'),
-    ]);
+    const { archivePartitions: archive } = await import('../../archive/archive-partitions.ts');
     const archived = await archive(deps, {
-      ...{ table: name, names, store, endpoint, format },
+      ...{ table: name, names: named, store, endpoint, format },
       before: before === null ? null : instantOf(before),
       drop: flags['drop'] === true,
       schema: settings.ledgerSchema,
@@ -99,22 +94,11 @@ async function archivePartitions(invocation: Invocation, [name = '', ...names]: 
         const { database } = opened.parameters;
         confirm(invocation, { settings, database, would, list: shortList(list), result: { wouldDrop: list } });
       },
-      detach: async (parent, partition) => {
-        const timeoutMs = Math.min(settings.lock.timeoutMs, longestLockMs);
-        await detach(deps, {
-          ...{ table: inSql(parent), partition: inSql(partition), before: null, evenCurrent: false, dryRun: false },
-          now: instantOf(invocation.runtime.now()),
-          patience: { ...settings.lock, timeoutMs },
-        });
-      },
+      detach: (...names) => detachPartition(deps, settings, instantOf(invocation.runtime.now()), names),
     });
     const result = { place: store.shown, archived };
     return { result, text: invocation.global.quiet ? '' : renderArchived(archived, store.shown, invocation.style) };
   });
-}
-
-function inSql({ schema, name }: TableName): string {
-  return ident(schema, name).text;
 }
 
 /** What a command with a ledger works with. */

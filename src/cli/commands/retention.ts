@@ -1,19 +1,26 @@
 import type { Command } from 'commander';
+import type { Store } from '../../archive/store.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PulseError } from '../../errors.ts';
-import type { PlannedRule, RetentionPlan } from '../../retention/plan.ts';
+import type { TableName } from '../../partitions/catalog.ts';
+import type { Session } from '../../postgres/session.ts';
+import type { ArchiveAndDrop } from '../../retention/archive-old.ts';
+import type { PlannedRule } from '../../retention/plan.ts';
 import type { RanRule, RunResult } from '../../retention/run.ts';
+import type { ArchivePlace } from '../../retention-rule.ts';
+import type { RunnerDeps } from '../../runner/step.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { openSession, openSettings, runnerDeps, timeFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, count, duration } from '../render/format.ts';
 import type { Style } from '../style.ts';
+import { detachPartition, inSql } from './archive-and-drop.ts';
 
 export function registerRetention(program: Command, addAction: AddAction): void {
   const group = program
     .command('retention')
-    .summary('delete, put together and drop what is old, by rule')
+    .summary('delete, put together, archive and drop what is old, by rule')
     .description('Carries out the rules of retention in the configuration. A table without a rule is never touched.');
   examples(group, [
     ['pulse-migrate retention plan', 'what each rule would take now'],
@@ -41,8 +48,9 @@ export function registerRetention(program: Command, addAction: AddAction): void 
     .argument('[table...]', 'only the rules of these tables, as the configuration names them')
     .summary('carry the rules out; shows what it would do unless --i-know is given')
     .description(
-      'Deletes in small transactions, puts periods together in one transaction each, and records every run. What is old ' +
-        "is decided by the server's clock, in UTC. Killed at any point it is resumed by running it again.",
+      'Deletes in small transactions, puts periods together in one transaction each, archives partitions, reads them ' +
+        "back and drops them, and records every run. What is old is decided by the server's clock, in UTC. Killed at any " +
+        'point it is resumed by running it again.',
     )
     .option('--i-know [database]', 'yes, delete; a protected environment wants the name of the database here')
     .option('--now <time>', 'as if it were an earlier day: an ISO 8601 time');
@@ -70,16 +78,25 @@ function inputOf(settings: Settings, asked: Asked) {
   return { schema: settings.ledgerSchema, rules: settings.retention, ...asked };
 }
 
+/** A rule as it is planned, with what the manifest of archives knows besides. */
+interface ShownRule extends PlannedRule {
+  /** Partitions, by schema and name, that an earlier run took out of the table and did not come to drop. */
+  readonly unfinished: readonly string[];
+}
+
 async function planOf(
   invocation: Invocation,
   settings: Settings,
   asked: Asked,
   mayLieAhead: boolean,
-): Promise<RetentionPlan> {
+): Promise<{ readonly rules: readonly ShownRule[] }> {
   const { session } = await openSession(invocation, settings);
   try {
     const { planRetention } = await import('../../retention/plan.ts');
-    return await planRetention(session, inputOf(settings, asked), mayLieAhead);
+    const { rules } = await planRetention(session, inputOf(settings, asked), mayLieAhead);
+    const shown: ShownRule[] = [];
+    for (const rule of rules) shown.push({ ...rule, unfinished: await unfinishedOf(session, settings, rule) });
+    return { rules: shown };
   } finally {
     await session.close();
   }
@@ -99,12 +116,52 @@ async function runRules(invocation: Invocation, tables: readonly string[]): Prom
     assertMeant(invocation, settings, opened.parameters.database);
     const { runRetention } = await import('../../retention/run.ts');
     const deps = await runnerDeps(invocation, opened);
-    const patience = settings.lock;
-    const result = await runRetention(deps, { ...inputOf(settings, asked), waitMs: settings.lockWaitMs, patience });
+    const archive = archiveAndDrop(deps, settings, await storesOf(invocation, settings, tables));
+    const input = { ...inputOf(settings, asked), waitMs: settings.lockWaitMs, patience: settings.lock, archive };
+    const result = await runRetention(deps, input);
     return { result: { dry: false, ...result }, text: quiet ? '' : renderRun(result, invocation.style) };
   } finally {
     await opened.session.close();
   }
+}
+
+type Stores = ReadonlyMap<ArchivePlace, Store>;
+
+/** The storage of each rule that archives: a place that is none is told before anything is done. */
+async function storesOf({ runtime }: Invocation, { retention }: Settings, tables: readonly string[]): Promise<Stores> {
+  const stores = new Map<ArchivePlace, Store>();
+  for (const { table, archive } of retention) {
+    if (archive === null || (tables.length > 0 && !tables.includes(table))) continue;
+    const { openStore } = await import('../../archive/open-store.ts');
+    const { place, endpoint } = archive;
+    stores.set(archive, await openStore(place, { endpoint, cwd: runtime.cwd, env: runtime.env }));
+  }
+  return stores;
+}
+
+/** What `partition archive --drop` does, for a rule. */
+function archiveAndDrop(deps: RunnerDeps, settings: Settings, stores: Stores): ArchiveAndDrop {
+  return async ({ table, before, to, recorded }) => {
+    const store = stores.get(to);
+    if (store === undefined) throw new TypeError(`no storage was opened for ${to.place}`);
+    const { archivePartitions } = await import('../../archive/archive-partitions.ts');
+    await archivePartitions(deps, {
+      ...{ table: inSql(table), names: [], before, drop: true, store, place: store.shown },
+      ...{ schema: settings.ledgerSchema, endpoint: to.endpoint, format: to.format },
+      // --i-know has said it for all rules.
+      confirm: () => undefined,
+      detach: (...names) => detachPartition(deps, settings, before, names),
+      alongside: ({ partition, from, to: end }, rows) => recorded({ ...partition, from, to: end, rows }),
+    });
+  };
+}
+
+async function unfinishedOf(session: Session, settings: Settings, rule: PlannedRule): Promise<readonly string[]> {
+  if (rule.action !== 'archive' || rule.cutoff === null) return [];
+  const { unfinishedPartitions } = await import('../../archive/archive-partitions.ts');
+  const nameOf = ({ schema, name }: TableName) => `${schema}.${name}`;
+  const partitions = await unfinishedPartitions(session, settings.ledgerSchema, (one) => nameOf(one) === rule.table);
+  return partitions.map(nameOf);
 }
 
 /** In a protected environment nothing goes without the name of its database. */
@@ -118,12 +175,12 @@ function assertMeant({ flags }: Invocation, settings: Settings, database: string
   throw new PulseError('confirmation-needed', message, { hint: `if this database is meant: --i-know ${database}` });
 }
 
-function renderPlan({ rules }: RetentionPlan, { style, global }: Invocation): string {
+function renderPlan({ rules }: { readonly rules: readonly ShownRule[] }, { style, global }: Invocation): string {
   if (rules.length === 0) return 'No rule is configured: see retention in .pulsemigraterc.example.\n';
   return `${rules.map((rule) => renderRule(rule, style, global.verbose)).join('\n')}\n`;
 }
 
-function renderRule(rule: PlannedRule, style: Style, verbose: boolean): string {
+function renderRule(rule: ShownRule, style: Style, verbose: boolean): string {
   const { table, action, after, time, obstacles, cutoff } = rule;
   const head = `${style.strong(table)}: ${action} after ${after} by ${time}`;
   const lines = obstacles.flatMap(({ why, cure }) => [
@@ -135,6 +192,7 @@ function renderRule(rule: PlannedRule, style: Style, verbose: boolean): string {
     `${head}, so before ${cutoff}`,
     `  ${amount(rule)}`,
     ...rule.partitions.map(({ name, from, to, bytes: size }) => `  ${name}  ${from ?? '…'} to ${to}  ${bytes(size)}`),
+    ...rule.unfinished.map((name) => `  ${name}  out of the table already: archived and dropped first`),
     ...rule.effects.map((effect) => `  along with it: to delete will ${effect}`),
     ...rule.warnings.map((warning) => style.careful(`  ${style.symbols.warning} ${warning}`)),
     ...(verbose && rule.statement !== null ? [style.faint(rule.statement)] : []),
@@ -150,10 +208,13 @@ function amount({
   transactions,
   periods,
   partitions,
+  archive,
   action,
 }: PlannedRule): string {
-  if (action === 'drop-partition')
-    return partitions.length === 0 ? 'nothing to do' : count(partitions.length, 'partition');
+  if (action === 'drop-partition' || action === 'archive') {
+    if (partitions.length === 0) return 'nothing to do';
+    return `${count(partitions.length, 'partition')}${rows === null ? '' : `, about ${count(rows, 'row')}`}${archive === null ? '' : `, to ${archive.place} as ${archive.format}`}`;
+  }
   if (rows === 0) return 'nothing to do';
   const span = first === null || last === null ? '' : `, ${first} to ${last}`;
   const many = `${isEstimate ? 'about ' : ''}${count(rows ?? 0, 'row')}`;
@@ -166,9 +227,14 @@ function renderRun({ rules }: RunResult, style: Style): string {
   return `${rules.map((rule) => renderRan(rule, style)).join('\n')}\n`;
 }
 
-function renderRan({ table, action, removed, made, transactions, durationMs }: RanRule, style: Style): string {
+function renderRan(ran: RanRule, style: Style): string {
+  const { table, action, removed, made, transactions, partitions, archive, durationMs } = ran;
   const done = style.good(style.symbols.done);
   if (transactions === 0) return `${done} ${action} on ${table}: nothing to do`;
   const rows = made > 0 ? `${count(removed, 'row')} became ${made}` : `${count(removed, 'row')} gone`;
+  if (archive !== null) {
+    const what = `${count(partitions.length, 'partition')}, ${count(removed, 'row')}`;
+    return `${done} ${action} on ${table}: ${what}, in ${archive.place}, read back, dropped ${style.faint(duration(durationMs))}`;
+  }
   return `${done} ${action} on ${table}: ${rows}, ${count(transactions, 'transaction')} ${style.faint(duration(durationMs))}`;
 }

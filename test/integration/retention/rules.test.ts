@@ -290,7 +290,10 @@ describe('a rule that cannot be carried out', () => {
     ['notes: [{ action: delete, time: craeted_at, after: 1 day }]', 'did you mean created_at'],
     ['notes: [{ action: delete, time: body, after: 1 day }]', 'no time'],
     ['notes: [{ action: drop-partition, time: created_at, after: 1 day }]', 'not partitioned'],
-    ['notes: [{ action: archive, time: created_at, after: 1 day, keep: forever }]', 'no rule can do yet'],
+    [
+      'notes: [{ action: archive, time: created_at, after: 1 day, to: old }]',
+      'partition convert notes --by created_at',
+    ],
     ['notes: [{ action: keep-one-a-day, time: created_at, after: 1 day, by: [boody] }]', 'did you mean body'],
     [
       'notes: [{ action: downsample, time: created_at, after: 1 day, to: day, by: [kind], columns: { id: newest } }]',

@@ -66,9 +66,12 @@ describe('retention', () => {
   app.metrics:
     - { action: downsample, time: at, after: 1 year, to: day, by: [team], columns: { value: avg, "Id": newest } }
     - { action: keep-one-a-day, time: at, after: 2year, by: team }
-  logs: [{ action: archive, time: at, after: 12 months, keep: forever }, { action: drop-partition, time: at, after: 24 hours }]
+  logs:
+    - { action: archive, time: at, after: 12 months, to: "s3://b/p", endpoint: "https://r2.example.com", format: jsonl }
+    - { action: archive, time: at, after: 1 year, to: old/logs }
+    - { action: drop-partition, time: at, after: 24 hours }
 `);
-    const rest = { by: [], to: null, columns: [], cascade: [], keep: null, batch: 1000, pauseMs: 50 };
+    const rest = { by: [], to: null, columns: [], cascade: [], archive: null, batch: 1000, pauseMs: 50 };
     expect(retention).toEqual([
       {
         ...rest,
@@ -94,7 +97,14 @@ describe('retention', () => {
         ],
       },
       { ...rest, table: 'app.metrics', action: 'keep-one-a-day', time: 'at', after: '2 years', by: ['team'] },
-      { ...rest, table: 'logs', action: 'archive', time: 'at', after: '12 months', keep: 'forever' },
+      {
+        ...{ ...rest, table: 'logs', action: 'archive', time: 'at', after: '12 months' },
+        archive: { place: 's3://b/p', endpoint: 'https://r2.example.com/', format: 'jsonl' },
+      },
+      {
+        ...{ ...rest, table: 'logs', action: 'archive', time: 'at', after: '1 year' },
+        archive: { place: expect.stringMatching(/^\/.*\/old\/logs$/), endpoint: null, format: 'csv' },
+      },
       { ...rest, table: 'logs', action: 'drop-partition', time: 'at', after: '24 hours' },
     ]);
   });
@@ -118,7 +128,15 @@ describe('retention', () => {
       'columns.v must be avg or',
       'newest',
     ],
-    ['{ action: archive, time: t, after: 1 day }', 'needs keep', 'keep: 12 months'],
+    ['{ action: archive, time: t, after: 1 day }', 'needs to', 'to: s3://'],
+    ['{ action: archive, time: t, after: 1 day, to: "ftp://a" }', 'to must be a directory or s3://', 's3://'],
+    ['{ action: archive, time: t, after: 1 day, to: a, format: xml }', 'format must be csv or jsonl', ''],
+    [
+      '{ action: archive, time: t, after: 1 day, to: "s3://a", endpoint: "https://u:p@a" }',
+      'endpoint must be a URL without user and password',
+      'AWS_ACCESS_KEY_ID',
+    ],
+    ['{ action: delete, time: t, after: 1 day, to: "s3://a" }', 'to is no key', 'keys known here'],
     ['delete', 'must be a rule', 'action: delete'],
   ];
 
