@@ -10,4 +10,8 @@ export interface PartitionedTableSetting {
   readonly period: Period | null;
   /** So many whole periods behind the present one; null: by the period. */
   readonly lead: number | null;
+  /** The column that is, or is to be, the partition key; null: as the table shows. */
+  readonly by: string | null;
+  /** When the table is to be converted: from so many rows on. A table with it may be no partitioned one yet. */
+  readonly trigger: { readonly rows: number } | null;
 }

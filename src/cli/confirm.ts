@@ -52,6 +52,7 @@ function asTyped({ runtime, secrets }: Invocation): string {
   return ['pulse-migrate', ...words].join(' ');
 }
 
-function quoted(word: string): string {
+/** A word as a shell takes it. */
+export function quoted(word: string): string {
   return /^[\w@%+=:,./[\]-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -151,10 +151,10 @@ export const keys = {
     read: readText,
   }),
   partitions: key('partitions', {
-    type: 'section of tables, each with `period` and `lead`',
+    type: 'section of tables, each with `period`, `lead`, `by` and `trigger`',
     default: 'none: `partition create-next` serves the tables whose partitions show their period',
     description:
-      'tables partitioned by time: `period` is day, week, month, quarter or year, `lead` so many of them ahead; an environment with this key replaces all of it',
+      'tables partitioned by time: `period` is day, week, month, quarter or year, `lead` so many of them ahead; `by` and `trigger: { rows: N }` say for `partition plan` by which column a table is to be partitioned, and from how many rows on; an environment with this key replaces all of it',
     read: readPartitionedTables,
   }),
   retention: key('retention', {

@@ -13,17 +13,27 @@ import { type OtherTable, readPartitionedTables } from './catalog.ts';
 export async function settingsByOid(
   session: Session,
   configured: readonly PartitionedTableSetting[],
-): Promise<ReadonlyMap<number, PartitionedTableSetting>> {
+): Promise<{
+  readonly byOid: ReadonlyMap<number, PartitionedTableSetting>;
+  /** Tables with a trigger that are not partitioned yet. */
+  readonly waiting: readonly OtherTable[];
+}> {
+  const waiting: OtherTable[] = [];
   const byOid = new Map<number, PartitionedTableSetting>();
   for (const setting of configured) {
     const found = await lookedUp(session, setting.table);
     if (found === null)
       throw refused(setting, 'there is no such table', 'correct the name, or name it with its schema');
     if (!found.partitioned) {
+      // Its time has not come: partition plan says when.
+      if (setting.trigger !== null) {
+        waiting.push({ schema: found.schema, name: found.name, why: notYet });
+        continue;
+      }
       throw refused(
         setting,
         'it is not partitioned',
-        'take it out until it is: nothing is converted by being named there',
+        'take it out until it is, or say when it is to be: trigger: { rows: 5000000 }; nothing is converted by being named there',
       );
     }
     const before = byOid.get(found.oid);
@@ -35,22 +45,25 @@ export async function settingsByOid(
   const tables = byOid.size === 0 ? [] : await readPartitionedTables(session, [...byOid.keys()]);
   const other = tables.find((table): table is OtherTable => 'why' in table);
   if (other !== undefined) {
-    const setting = { table: other.name, period: null, lead: null };
-    throw refused(setting, other.why, 'take it out: only partitions by ranges of time have next ones');
+    throw refused({ table: other.name }, other.why, 'take it out: only partitions by ranges of time have next ones');
   }
-  return byOid;
+  return { byOid, waiting };
 }
+
+const notYet = 'it is not partitioned yet; pulse-migrate partition plan says whether its time has come';
 
 interface Found {
   readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
   readonly partitioned: boolean;
 }
 
 async function lookedUp(session: Session, name: string): Promise<Found | null> {
   try {
     const [row] = await session.rows<Found & Record<string, unknown>>(
-      sql`SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid, c.relkind = 'p' AS partitioned
-FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass(${name})::pg_catalog.oid AND c.relkind IN ('r', 'p')`,
+      sql`SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass(${name})::pg_catalog.oid AND c.relkind IN ('r', 'p')`,
     );
     return row ?? null;
   } catch (error) {
@@ -60,7 +73,7 @@ FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass(${name})::pg_
   }
 }
 
-function refused({ table }: PartitionedTableSetting, why: string, cure: string): PulseError {
+function refused({ table }: Pick<PartitionedTableSetting, 'table'>, why: string, cure: string): PulseError {
   return new PulseError('not-possible', `partitions in the configuration names ${table}: ${why}`, {
     hint: `${cure}; pulse-migrate partition list shows the tables there are`,
   });

@@ -92,10 +92,10 @@ export const usualLead: Readonly<Record<Period, number>> = { day: 14, week: 6, m
  * blockers' names when the budget is spent.
  */
 export async function createNext(deps: PartitionDeps, input: CreateNextInput): Promise<CreateNextResult> {
-  const settings = await settingsByOid(deps.session, input.configured);
+  const { byOid: settings, waiting } = await settingsByOid(deps.session, input.configured);
   const found = await chosenTables(deps.session, input);
   const tables: NextOfTable[] = [];
-  const skipped: OtherTable[] = [];
+  const skipped: OtherTable[] = [...(input.tables.length > 0 ? [] : waiting)];
   const statements: PlannedStatement[] = [];
   const blockers = blockerWatch(deps);
   try {

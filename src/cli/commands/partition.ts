@@ -13,15 +13,20 @@ import { registerConversion } from './partition-convert.ts';
 import { registerDetach } from './partition-detach.ts';
 import { registerDrain } from './partition-drain.ts';
 import { day, longestLockMs, periodOf, script } from './partition-flags.ts';
+import { registerPlan } from './partition-plan.ts';
 
 export function registerPartition(program: Command, addAction: AddAction): void {
   const group = program
     .command('partition')
-    .summary('partitions by time: make, convert, drain, detach, archive')
+    .summary('partitions by time: plan, convert, make, drain, detach, archive')
     .description('Looks after tables that are partitioned by a date or a time.');
   examples(group, [
     ['pulse-migrate partition create-next', 'daily, from cron: the partitions of the next periods exist'],
     ['pulse-migrate partition list', 'what is there, its sizes and its holes'],
+    [
+      'pulse-migrate partition plan commits --by committed_at',
+      'what a conversion would do, and what stands against it',
+    ],
     ['pulse-migrate partition convert commits --by committed_at', 'a table in use becomes partitions'],
     [
       'pulse-migrate partition archive commits --before 2026-01-01 --to s3://archive/pulse',
@@ -66,6 +71,7 @@ export function registerPartition(program: Command, addAction: AddAction): void 
   ]);
   addAction(list, listTables);
 
+  registerPlan(group, addAction);
   registerArchive(group, addAction);
   registerConversion(group, addAction);
   registerDetach(group, addAction);

@@ -19,12 +19,12 @@ async function problemsOf(
 describe('partitions', () => {
   test('are read by the name of their table, in the order of the file', async () => {
     const { partitions, origins } = await load(
-      'partitions:\n  commits: { period: month, lead: 3 }\n  audit."Logs": { period: quarter }\n  days: { lead: 14 }\n',
+      'partitions:\n  commits: { period: month, lead: 3, by: committed_at, trigger: { rows: 5000000 } }\n  audit."Logs": { period: quarter }\n  days: { lead: 14 }\n',
     );
     expect(partitions).toEqual([
-      { table: 'commits', period: 'month', lead: 3 },
-      { table: 'audit."Logs"', period: 'quarter', lead: null },
-      { table: 'days', period: null, lead: 14 },
+      { table: 'commits', period: 'month', lead: 3, by: 'committed_at', trigger: { rows: 5_000_000 } },
+      { table: 'audit."Logs"', period: 'quarter', lead: null, by: null, trigger: null },
+      { table: 'days', period: null, lead: 14, by: null, trigger: null },
     ]);
     expect(origins['partitions']).toBe('.pulsemigraterc:2');
   });
@@ -32,22 +32,25 @@ describe('partitions', () => {
   test('of an environment stand in place of those at the top', async () => {
     const file =
       'partitions: { commits: { lead: 3 } }\nenvironments: { e: { partitions: { logs: { lead: 1 } } }, f: { protected: true } }\n';
-    expect((await load(file, 'e')).partitions).toEqual([{ table: 'logs', period: null, lead: 1 }]);
-    expect((await load(file, 'f')).partitions).toEqual([{ table: 'commits', period: null, lead: 3 }]);
+    expect((await load(file, 'e')).partitions).toMatchObject([{ table: 'logs', period: null, lead: 1 }]);
+    expect((await load(file, 'f')).partitions).toMatchObject([{ table: 'commits', period: null, lead: 3 }]);
   });
 
   test('with problems are refused with all of them, each at its line, and the name that was meant', async () => {
     expect(
       await problemsOf(
-        'partitions:\n  a:\n    perod: month\n  b: { period: fortnight }\n  c:\n    lead: 0\n  d:\n  e: {}\n  __proto__: month\n',
+        'partitions:\n  a:\n    perod: month\n  b: { period: fortnight }\n  c:\n    lead: 0\n  d:\n  e: {}\n  __proto__: month\n  f: { trigger: { rows: 0 } }\n  g: { trigger: { row: 5 } }\n',
       ),
     ).toEqual([
       ['partitions.a.perod is no key that is known here', 3, 'did you mean "period"?'],
       ['partitions.b.period must be day or week or month or quarter or year', 4, expect.stringContaining('month')],
       ['partitions.c.lead must be at least 1', 6, 'write for example 3'],
-      ['partitions.d must say period or lead', 7, expect.stringContaining('period: month')],
-      ['partitions.e must say period or lead', 8, expect.stringContaining('period: month')],
-      ['partitions.__proto__ must say period or lead', 9, expect.stringContaining('period: month')],
+      ['partitions.d must say period, lead, by or trigger', 7, expect.stringContaining('period: month')],
+      ['partitions.e must say period, lead, by or trigger', 8, expect.stringContaining('period: month')],
+      ['partitions.__proto__ must say period, lead, by or trigger', 9, expect.stringContaining('period: month')],
+      ['partitions.f.trigger.rows must be a whole number of rows, at least 1', 10, 'write for example 5000000'],
+      ['partitions.g.trigger needs rows', 11, 'for example: rows: 5000000'],
+      ['partitions.g.trigger.row is no key that is known here', 11, 'did you mean "rows"?'],
     ]);
   });
 
