@@ -124,6 +124,7 @@ function choice(keys: readonly UniqueKey[], column: string, style: Style): strin
     style.careful(`  ${name} ${definition} cannot stay unique across partitions`),
     `    --unique widen     ${widened}: the old columns alone may repeat at another time`,
     `    --unique per-leaf  the same, and the old key on each partition: it may repeat in another one; ${bytes(size)} more`,
+    `    --unique registry  the same, and the old key over all partitions, by triggers and a table of keys, which ON CONFLICT does not see; about ${bytes(size)} more`,
   ]);
   return headed('What only you can choose: --unique', lines);
 }
@@ -160,7 +161,7 @@ function partitions(
 
 function disk({ copyBytes, uniqueKeys }: TablePlan, size: Size): string[] {
   const more = uniqueKeys.reduce((sum, key) => sum + key.bytes, 0);
-  const perLeaf = more === 0 ? '' : ` (with per-leaf ${bytes(copyBytes + more)})`;
+  const perLeaf = more === 0 ? '' : ` (with per-leaf or registry ${bytes(copyBytes + more)})`;
   return [
     '',
     `  Disk: up to ${bytes(copyBytes)}${perLeaf} for the copy, and as much in WAL; the database is ${bytes(size.databaseBytes)} now.`,
@@ -215,7 +216,7 @@ function steps(plan: TablePlan, style: Style): string[] {
 }
 
 function next({ table: name, key, refusals, uniqueKeys, partitions: planned }: TablePlan, style: Style): string[] {
-  const unique = uniqueKeys.length === 0 ? '' : ' --unique widen|per-leaf';
+  const unique = uniqueKeys.length === 0 ? '' : ' --unique widen|per-leaf|registry';
   const what = `${quoted(name)} --by ${quoted(key.column ?? '')} --period ${planned?.period ?? 'month'}${unique}`;
   const command = `pulse-migrate partition convert ${what}`;
   if (refusals.length > 0) return ['', `  Once nothing stands against it: ${command}`];

@@ -38,9 +38,9 @@ export interface UniqueKey {
   readonly name: string;
   readonly definition: string;
   readonly columns: ReadonlyArray<string | null>;
-  /** The definition with `--unique widen`. With `per-leaf` it is the same, and the old one on each partition besides. */
+  /** The definition with `--unique widen`. With `per-leaf` and `registry` it is the same, and the old key is held besides. */
   readonly widened: string;
-  /** What `per-leaf` takes besides, bytes. */
+  /** What `per-leaf` takes besides, bytes; a registry, whose entries are as many, about as much. */
   readonly bytes: number;
 }
 

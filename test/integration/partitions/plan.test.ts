@@ -70,7 +70,7 @@ describe('the plan of a table', () => {
       '--unique widen     UNIQUE (repo_id, sha, committed_at)',
       'ACCESS EXCLUSIVE on public.commits, ACCESS EXCLUSIVE on public.repositories',
       'What clients send was not looked at: the extension pg_stat_statements is not installed in this database.',
-      'pulse-migrate partition convert commits --by committed_at --period quarter --unique widen|per-leaf',
+      'pulse-migrate partition convert commits --by committed_at --period quarter --unique widen|per-leaf|registry',
     ]) {
       expect(text).toContain(said);
     }
