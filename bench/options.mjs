@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 
 export const usage = `npm run bench -- [options]
+npm run bench -- partitions [--help]   what partitions cost, and their clients
 
   --quick            everything small, one round: a smoke test that judges nothing
   --rounds <n>       counted rounds of each workload (5; starts and no-ops take three times as many)

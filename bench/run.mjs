@@ -12,6 +12,7 @@ import { installPulse } from './contestants/pulse-migrate.mjs';
 import { openContext } from './context.mjs';
 import { openDatabases } from './databases.mjs';
 import { readOptions, usage } from './options.mjs';
+import { benchPartitions } from './partitions/bench.mjs';
 import { openPeers } from './peers.mjs';
 import { judged } from './report/judge.mjs';
 import { commitOf, load, machine } from './report/machine.mjs';
@@ -126,6 +127,7 @@ async function write({ report, rows }, options) {
 
 /** The exit code: 0, 1 when a target is missed, 2 for a command line that cannot be followed. */
 async function main(argv) {
+  if (argv[0] === 'partitions') return benchPartitions(argv.slice(1));
   let options;
   try {
     options = readOptions(argv);
