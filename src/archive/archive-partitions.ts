@@ -13,6 +13,7 @@ import {
 } from './archive.ts';
 import { type Archive, forgetArchive, readArchives } from './manifest.ts';
 import type { Store } from './store.ts';
+import { assertFits } from './unfit-values.ts';
 
 /** Which partitions, and what is done with them. */
 export interface ArchiveOrder extends ArchiveRequest {
@@ -95,6 +96,8 @@ async function archiveOne(
 ): Promise<ArchivedPartition> {
   const { session } = deps;
   const { partition, from, to } = candidate;
+  // Before it leaves its table for an archive that cannot be made.
+  await assertFits(session, partition, order.format);
   const entry = await beginArchive(deps, candidate, order);
   const there = await standing(session, partition);
   if (there === null) throw new PulseError('not-possible', `${partition.name} was dropped meanwhile`);

@@ -3,12 +3,13 @@ import type { Emit } from '../events.ts';
 import type { Actor } from '../ledger/ledger.ts';
 import type { TableName } from '../partitions/catalog.ts';
 import type { Session } from '../postgres/session.ts';
-import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
+import { ident, type Sql, sql } from '../postgres/sql.ts';
 import { type Digest, Tap } from './digest.ts';
 import { copyOut, type Format, steadySettings, suffixes } from './format.ts';
-import { gunzipped, gzipped } from './gzip.ts';
 import { type Archive, finishArchive, forgetArchive, insertArchive, type Written } from './manifest.ts';
+import { contentOf, objectOf, whileWanted } from './object-content.ts';
 import type { Store } from './store.ts';
+import { assertFits } from './unfit-values.ts';
 
 /** What archiving needs from outside. */
 export interface ArchiveDeps {
@@ -81,7 +82,7 @@ SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = ${lockTimeoutMs};
 ${steadySettings.text}`);
     const name = ident(partition.schema, partition.name);
     if (drop) await session.run(sql`LOCK TABLE ${name} IN SHARE MODE`.text);
-    if (archive.format === 'jsonl') await refuseJsonNulls(session, partition);
+    await assertFits(session, partition, archive.format);
     const written = await writeRows(deps, archive, store);
     await readBack(deps, archive, store, written);
     await session.rows(finishArchive(schema, archive.entry, written, drop));
@@ -117,25 +118,21 @@ async function withdraw({ session }: ArchiveDeps, { entry, object }: Archive, { 
   }
 }
 
-async function writeRows(
-  deps: ArchiveDeps,
-  { partition, columns, format, object }: Archive,
-  store: Store,
-): Promise<Written> {
-  const { session, signal } = deps;
+async function writeRows({ session, signal }: ArchiveDeps, archive: Archive, store: Store): Promise<Written> {
+  const { partition, columns, format, object } = archive;
   const [content, stored] = [new Tap(), new Tap()];
-  const copied = session.copyOut(copyOut(format, partition, columns).text);
-  await store.put(object, stored.through(gzipped(content.through(whileWanted(copied, signal)))));
+  const copied = () => content.through(whileWanted(session.copyOut(copyOut(format, partition, columns).text), signal));
+  await store.put(object, stored.through(await objectOf(session, archive, copied)));
   const [row] = await session.rows<{ rows: number }>(
     sql`SELECT pg_catalog.count(*)::pg_catalog.float8 AS rows FROM ONLY ${ident(partition.schema, partition.name)}`,
   );
   return { rows: row?.rows ?? 0, content: content.digest(), stored: stored.digest() };
 }
 
-async function readBack({ signal }: ArchiveDeps, { object }: Archive, store: Store, written: Written): Promise<void> {
+async function readBack({ signal }: ArchiveDeps, archive: Archive, store: Store, written: Written): Promise<void> {
+  const { object } = archive;
   const [content, stored] = [new Tap(), new Tap()];
-  const read = stored.through(whileWanted(store.get(object), signal));
-  for await (const _part of content.through(gunzipped(read, `${store.shown}${object}`))) {
+  for await (const _part of content.through(contentOf(archive, store, signal, stored))) {
     // Only looked at.
   }
   if (isSame(content.digest(), written.content) && isSame(stored.digest(), written.stored)) return;
@@ -148,14 +145,6 @@ export function isSame(a: Digest, b: Digest): boolean {
   return a.bytes === b.bytes && a.sha256 === b.sha256;
 }
 
-/** Ends where a signal has come, with its reason. */
-export async function* whileWanted(parts: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
-  for await (const part of parts) {
-    signal.throwIfAborted();
-    yield part;
-  }
-}
-
 /** Columns that hold something of their own: what is generated is so again. */
 async function writtenColumns(session: Session, { schema, name }: TableName): Promise<readonly string[]> {
   const rows = await session.rows<{ name: string }>(sql`SELECT a.attname AS name FROM pg_catalog.pg_attribute AS a
@@ -166,31 +155,6 @@ ORDER BY a.attnum`);
   throw new PulseError('not-possible', `${schema}.${name} has no columns to be archived`, {
     hint: 'pulse-migrate partition list',
   });
-}
-
-/** In JSON a value that is JSON's null looks like no value at all, and would come back as that. */
-async function refuseJsonNulls(session: Session, { schema, name }: TableName): Promise<void> {
-  const table = ident(schema, name);
-  const columns = await session.rows<{
-    name: string;
-    plain: boolean;
-  }>(sql`SELECT a.attname AS name, t.typcategory <> 'A' AS plain
-FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-LEFT JOIN pg_catalog.pg_type AS b ON b.oid IN (t.typbasetype, t.typelem)
-WHERE a.attrelid = pg_catalog.to_regclass(${table.text})::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
-  AND (t.typname IN ('json', 'jsonb') OR b.typname IN ('json', 'jsonb'))`);
-  for (const column of columns) {
-    const test = sql`${ident(column.name)}::pg_catalog.text ${column.plain ? raw("OPERATOR(pg_catalog.=) 'null'") : raw('IS NOT NULL')}`;
-    const held = await session.rows(sql`SELECT FROM ONLY ${table} WHERE ${test} LIMIT 1`);
-    if (held.length === 0) continue;
-    throw new PulseError(
-      'not-possible',
-      `column ${column.name} of ${name} holds JSON that lines of JSON cannot bring back exactly`,
-      {
-        hint: 'archive it as CSV: --format csv',
-      },
-    );
-  }
 }
 
 /** How a table of this name stands; null where there is none. */

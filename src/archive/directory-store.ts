@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { link, open, rm } from 'node:fs/promises';
+import { link, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectories } from '../make-directories.ts';
 import { syncDirectory } from '../sync-directory.ts';
@@ -28,6 +28,8 @@ export function directoryStore(directory: string): Store {
         throw storeFailure(error, shown);
       }
     },
+    size: (name) => told(async () => (await stat(join(directory, name))).size),
+    part: (name, from, to) => told(() => readPart(join(directory, name), from, to)),
     remove: (name) =>
       told(async () => {
         for (const path of [name, partialOf(name)]) await rm(join(directory, path), { force: true });
@@ -36,6 +38,17 @@ export function directoryStore(directory: string): Store {
 }
 
 const partBytes = 262_144;
+
+async function readPart(path: string, from: number, to: number): Promise<Buffer> {
+  const file = await open(path);
+  try {
+    const part = Buffer.alloc(to - from);
+    const { bytesRead } = await file.read(part, 0, part.length, from);
+    return part.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
 
 function partialOf(path: string): string {
   return `${path}.partial`;

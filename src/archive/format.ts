@@ -4,7 +4,7 @@ import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
 
 export { type Format, formats };
 
-export const suffixes: Readonly<Record<Format, string>> = { csv: 'csv.gz', jsonl: 'jsonl.gz' };
+export const suffixes: Readonly<Record<Format, string>> = { csv: 'csv.gz', jsonl: 'jsonl.gz', parquet: 'parquet' };
 
 /**
  * What makes the same rows the same bytes, in both directions: within a transaction. Row security is refused rather
@@ -21,7 +21,7 @@ const oneLine = `FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02'`;
 /** The statement that gives all rows of a table. */
 export function copyOut(format: Format, table: TableName, columns: readonly string[]): Sql {
   const [name, listed] = [ident(table.schema, table.name), list(columns)];
-  if (format === 'csv') return sql`COPY ${name} (${listed}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')`;
+  if (format !== 'jsonl') return sql`COPY ${name} (${listed}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')`;
   const line = raw(`pg_catalog.translate(pg_catalog.row_to_json(r)::pg_catalog.text, E'\\n\\r', '  ')`);
   return sql`COPY (SELECT ${line} FROM (SELECT ${listed} FROM ONLY ${name}) AS r) TO STDOUT (${raw(oneLine)}, ENCODING 'UTF8')`;
 }
@@ -36,7 +36,7 @@ export function copyIn(
   columns: readonly string[],
 ): { readonly before: Sql | null; readonly copy: Sql; readonly behind: Sql | null } {
   const [name, listed] = [ident(table.schema, table.name), list(columns)];
-  if (format === 'csv') {
+  if (format !== 'jsonl') {
     return {
       before: null,
       copy: sql`COPY ${name} (${listed}) FROM STDIN (FORMAT csv, HEADER, ENCODING 'UTF8')`,

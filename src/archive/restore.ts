@@ -7,11 +7,11 @@ import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import { type LockPatience, lockTimeout, pauseAfter } from '../postgres/lock-schedule.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
-import { type ArchiveDeps, isSame, rollBack, standing, whileWanted } from './archive.ts';
+import { type ArchiveDeps, isSame, rollBack, standing } from './archive.ts';
 import { Tap } from './digest.ts';
 import { copyIn, copyOut, steadySettings } from './format.ts';
-import { gunzipped } from './gzip.ts';
 import { type Archive, markRestore, type Written } from './manifest.ts';
+import { contentOf } from './object-content.ts';
 import type { Store } from './store.ts';
 
 export interface RestoreDeps extends ArchiveDeps {
@@ -95,14 +95,13 @@ ${steadySettings.text}`);
     const model = table.partitions.findLast(({ isTable }) => isTable) ?? table;
     for (const statement of await statementsApart(session, table, model, partition)) await session.run(statement.sql);
     const { before, copy, behind } = copyIn(format, partition, columns);
-    const [content, stored] = [new Tap(), new Tap()];
+    const content = new Tap();
     // These rows are not new: nothing is to be done for them once more.
     const triggers = (what: string) =>
       session.run(`ALTER TABLE ${ident(partition.schema, partition.name).text} ${what} TRIGGER USER`);
     await triggers('DISABLE');
     if (before !== null) await session.run(before.text);
-    const read = stored.through(whileWanted(store.get(archive.object), deps.signal));
-    const parts = content.through(gunzipped(read, `${store.shown}${archive.object}`));
+    const parts = content.through(contentOf(archive, store, deps.signal, null));
     await session.copyIn(copy.text, parts);
     if (behind !== null) await session.run(behind.text);
     await triggers('ENABLE');

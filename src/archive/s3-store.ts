@@ -61,6 +61,14 @@ export function s3Store(bucket: string, prefix: string, { endpoint, env }: Store
         throw storeFailure(error, shown);
       }
     },
+    size: (name) => told(async () => (await client.send(new HeadObjectCommand(at(name)))).ContentLength ?? 0),
+    part: (name, from, to) =>
+      told(async () => {
+        const { Body } = await client.send(new GetObjectCommand({ ...at(name), Range: `bytes=${from}-${to - 1}` }));
+        const parts: Buffer[] = [];
+        for await (const part of Body as Readable) parts.push(part as Buffer);
+        return Buffer.concat(parts);
+      }),
     remove: (name) => told(async () => void (await client.send(new DeleteObjectCommand(at(name))))),
   };
 }

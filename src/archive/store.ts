@@ -6,6 +6,10 @@ export interface Store {
   put(name: string, content: AsyncIterable<Buffer>): Promise<void>;
   /** The content of an object, part by part. */
   get(name: string): AsyncIterable<Buffer>;
+  /** How long an object is. */
+  size(name: string): Promise<number>;
+  /** Some bytes of an object, from one place to before another. */
+  part(name: string, from: number, to: number): Promise<Buffer>;
   remove(name: string): Promise<void>;
 }
 

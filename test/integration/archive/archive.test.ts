@@ -61,6 +61,8 @@ const kinds = [
   ['jsonl', 'a directory'],
   ['csv', 'S3'],
   ['jsonl', 'S3'],
+  ['parquet', 'a directory'],
+  ['parquet', 'S3'],
 ] as const;
 
 test.for(kinds)(
@@ -175,6 +177,86 @@ test('JSON that lines of JSON cannot bring back exactly is refused, and its part
     error: { code: 'not-possible', hint: expect.stringContaining('csv') },
   });
   expect(await readdir(join(project.directory, 'old')).catch(() => [])).toEqual([]);
+});
+
+/** Values of every kind that Parquet has a place of its own for, at the edges and anywhere between. */
+const numbers = `CREATE TABLE numbers (at timestamptz NOT NULL, f4 float4, f8 float8, i2 int2, i4 int4, i8 int8, b bool, d date, t timestamp,
+  raw bytea, "odd.name" text) PARTITION BY RANGE (at);
+CREATE TABLE numbers_1 PARTITION OF numbers FOR VALUES FROM ('2025-01-01 00:00+00') TO ('2025-02-01 00:00+00');
+SELECT setseed(0.5); INSERT INTO numbers SELECT '2025-01-01 00:00+00'::timestamptz + i * interval '7.000003 seconds', f::float4, f, (i % 65536 - 32768), i * 1000 - 2147483648, (i - 9) * 1000000000000,
+  i % 3 = 0, '0001-01-02'::date + i * 100, '0001-01-02 00:00:00.5'::timestamp + i * interval '1 day 3.00004 seconds', decode(md5(i::text), 'hex'), U&'\\FEFF' || i
+FROM (SELECT i, (random() - 0.5) * 10.0 ^ (i % 70 - 35) AS f FROM generate_series(1, 20000) AS i) AS n;
+INSERT INTO numbers (at, f4, f8) SELECT '2025-01-02 00:00+00', v::float4, v::float8
+FROM unnest(ARRAY['NaN', 'Infinity', '-Infinity', '0', '-0', '1e15', '1e14', '123456789012345', '1e6', '999999', '100000', '1e-4', '0.00001234', '1e-5', '-12.5', '1e37']) AS v;
+INSERT INTO numbers (at, f8, i8, d, t, raw) VALUES ('2025-01-03 00:00+00', 5e-324, 9223372036854775807, '9999-12-30', '9999-12-29 23:59:59.999999', ''),
+  ('2025-01-03 00:00+00', 1.7976931348623157e308, -9223372036854775808, '1969-12-31', '1969-12-31 23:59:59.999999', '\\x00');
+INSERT INTO numbers (at) SELECT '2025-01-04 00:00+00' FROM generate_series(1, 10);`;
+
+test('numbers, times and bytes come back out of Parquet as the server wrote them', async ({ database }) => {
+  await database.admin(numbers);
+  const project = await openProject(null, database);
+  const sum = () =>
+    database.admin(
+      'SELECT count(*)::int AS rows, md5(string_agg(n::text, chr(10) ORDER BY n::text)) AS sum FROM numbers AS n',
+    );
+  const before = await sum();
+
+  await project.done([
+    'partition',
+    'archive',
+    'numbers',
+    'numbers_1',
+    '--to',
+    'old',
+    '--format',
+    'parquet',
+    '--drop',
+    '--i-know',
+  ]);
+  expect(await sum()).toMatchObject([{ rows: 0 }]);
+  await project.done(['partition', 'restore', 'numbers', 'numbers_1']);
+
+  expect(await sum()).toEqual(before);
+});
+
+test('a value that Parquet has no place for is refused with the cure before its partition leaves the table', async ({
+  database,
+}) => {
+  await database.admin(`${numbers}INSERT INTO numbers (at, d) VALUES ('2025-01-03 00:00+00', 'infinity');`);
+  const project = await openProject(null, database);
+  const argv = ['partition', 'archive', 'numbers', 'numbers_1', '--to', 'old', '--format', 'parquet'];
+
+  const run = await project.cli([...argv, '--drop', '--i-know', '--json']);
+
+  expect(run.json()).toMatchObject({
+    exitCode: 2,
+    error: {
+      ...{ code: 'not-possible', message: expect.stringContaining('column d of numbers_1 holds a time') },
+      hint: expect.stringContaining('--format csv'),
+    },
+  });
+  expect(await database.admin("SELECT relispartition FROM pg_class WHERE relname = 'numbers_1'")).toEqual([
+    { relispartition: true },
+  ]);
+  expect(await readdir(join(project.directory, 'old'))).toEqual([]);
+});
+
+test('a Parquet file that was changed is told as damaged, and nothing of it is restored', async ({ database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(archiving('old', '--drop', '--i-know', '--format', 'parquet'));
+  const [file = ''] = await readdir(join(project.directory, 'old'));
+  const path = join(project.directory, 'old', file);
+  const bytes = await readFile(path);
+  const middle = Math.floor(bytes.length / 3);
+  bytes[middle] = (bytes[middle] ?? 0) ^ 0xff;
+  await writeFile(path, bytes);
+
+  const run = await project.cli(['partition', 'restore', 'Audit logs', 'Audit logs_2025_q1', '--json']);
+
+  expect(run.json()).toMatchObject({ ok: false, error: { code: 'archive-failed' } });
+  expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q2']);
+  expect(await database.admin(`SELECT to_regclass('${partition}') AS there`)).toEqual([{ there: null }]);
 });
 
 /** So many rows that a kill meets the work at different places. */
