@@ -13,16 +13,16 @@ const longestLockMs = 200;
 /** Drops the partitions that end at the cutoff or before, each in a transaction of its own. */
 export async function dropPartitions(deps: RetentionDeps, run: RuleRun, fit: FitRule): Promise<void> {
   const table = { oid: fit.target.oid, time: fit.rule.time, type: fit.type };
-  const partitions = await oldPartitions(deps.session, table, fit.cutoff);
-  if (partitions === null) throw new PulseError('not-possible', notByTime(fit).why, { hint: notByTime(fit).cure });
+  const old = await oldPartitions(deps.session, table, fit.cutoff);
+  if (old === null) throw new PulseError('not-possible', notByTime(fit).why, { hint: notByTime(fit).cure });
   const patience = { ...run.patience, timeoutMs: Math.min(run.patience.timeoutMs, longestLockMs) };
-  for (const partition of partitions) {
+  for (const partition of old.partitions) {
     // Before the lock, behind which everybody waits: nobody writes into it any more, or it is not counted.
     const removed = await rowsOf(deps, partition);
     await inTransaction(deps, { ...run, patience }, async () => {
       await deps.session.run(`LOCK TABLE ONLY ${tableOf(fit.target).text} IN ACCESS EXCLUSIVE MODE`);
       const still = await oldPartitions(deps.session, table, fit.cutoff);
-      const same = still?.find(
+      const same = still?.partitions.find(
         ({ schema, name, to }) => schema === partition.schema && name === partition.name && to === partition.to,
       );
       // Another session has detached or replaced it: it is not ours to drop.

@@ -18,21 +18,37 @@ export interface OldPartition extends TableName {
   readonly rows: number | null;
 }
 
+/** What of a table lies before the cutoff as a whole. */
+export interface OldPartitions {
+  readonly partitions: readonly OldPartition[];
+  /** As old, but partitioned themselves: neither archived nor dropped. */
+  readonly others: readonly TableName[];
+  /** Where rows of any age may be; null where there is none, or nothing was ever in it. */
+  readonly defaultPartition: TableName | null;
+}
+
 /** The partitions that end at the cutoff or before, by their bounds; null where the table is not partitioned by `time`. */
 export async function oldPartitions(
   session: Session,
   table: { readonly oid: number; readonly time: string; readonly type: KeyType },
   cutoff: UtcText,
-): Promise<readonly OldPartition[] | null> {
+): Promise<OldPartitions | null> {
   const [found] = await readPartitionedTables(session, [table.oid]);
   if (found === undefined || 'why' in found || found.key.column !== table.time) return null;
   const end = instantOfUtc(cutoff);
-  const old = found.partitions.flatMap(({ range, isTable, ...name }) =>
-    isTable && range.to !== null && range.to <= end
-      ? [{ schema: name.schema, name: name.name, ...range, to: range.to }]
-      : [],
+  const old = found.partitions.flatMap(({ range, isTable, schema, name }) =>
+    range.to !== null && range.to <= end ? [{ schema, name, isTable, from: range.from, to: range.to }] : [],
   );
-  return withSizes(session, found, old);
+  const rest = found.defaultPartition;
+  return {
+    partitions: await withSizes(
+      session,
+      found,
+      old.filter(({ isTable }) => isTable),
+    ),
+    others: old.filter(({ isTable }) => !isTable),
+    defaultPartition: rest === null || rest.bytes === 0 ? null : rest,
+  };
 }
 
 async function withSizes(

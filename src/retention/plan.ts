@@ -1,12 +1,12 @@
 import { PulseError } from '../errors.ts';
 import { explainOwnStatement, ownRows } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
-import { type Sql, sql } from '../postgres/sql.ts';
+import { ident, type Sql, sql } from '../postgres/sql.ts';
 import type { ArchivePlace, RetentionAction } from '../retention-rule.ts';
-import { isoOfUtc } from './cutoff.ts';
+import { isoOfUtc, literalOf } from './cutoff.ts';
 import { type ExaminedRule, examineRules, type FitRule, type RetentionInput } from './examine.ts';
 import { byPartition, effect, type Obstacle } from './judge-rule.ts';
-import { type OldPartition, oldPartitions } from './old-partitions.ts';
+import { type OldPartition, type OldPartitions, oldPartitions } from './old-partitions.ts';
 import {
   deleteByPages,
   deleteByTime,
@@ -163,8 +163,10 @@ async function planDelete(session: Session, fit: FitRule, plan: PlannedRule): Pr
     transactions: Math.ceil(rows / rule.batch),
     warnings: [
       ...plan.warnings,
-      ...(whole !== null && whole.length > 0
-        ? [`${whole.length} of its partitions hold such rows alone: action: drop-partition would take them at once`]
+      ...(whole !== null && whole.partitions.length > 0
+        ? [
+            `${whole.partitions.length} of its partitions hold such rows alone: action: drop-partition would take them at once`,
+          ]
         : []),
     ],
     statement: firstStatement(fit)?.text ?? null,
@@ -217,12 +219,10 @@ function sum(numbers: readonly number[]): number {
 }
 
 async function planDrop(session: Session, fit: FitRule, plan: PlannedRule): Promise<PlannedRule> {
-  const partitions = await oldPartitions(
-    session,
-    { oid: fit.target.oid, time: fit.rule.time, type: fit.type },
-    fit.cutoff,
-  );
-  if (partitions === null) return { ...plan, obstacles: [notByTime(fit)] };
+  const old = await oldPartitionsOf(session, fit);
+  const obstacle = partitionObstacle(fit, old);
+  if (old === null || obstacle !== null) return { ...plan, obstacles: obstacle === null ? [] : [obstacle] };
+  const { partitions } = old;
   const [first, last] = [partitions.at(0), partitions.at(-1)];
   const known = partitions.every(({ rows }) => rows !== null);
   return {
@@ -233,12 +233,53 @@ async function planDrop(session: Session, fit: FitRule, plan: PlannedRule): Prom
     last: last?.to ?? null,
     transactions: partitions.length,
     partitions,
+    warnings: [...plan.warnings, ...(await leftBehind(session, fit, old))],
     statement: first === undefined || fit.rule.action === 'archive' ? null : sql`DROP TABLE ${tableOf(first)}`.text,
   };
 }
 
+/** The partitions that a rule takes as a whole; null where its table has none by its time. */
+export function oldPartitionsOf(
+  session: Session,
+  { rule, target, type, cutoff }: FitRule,
+): Promise<OldPartitions | null> {
+  return oldPartitions(session, { oid: target.oid, time: rule.time, type }, cutoff);
+}
+
+/** What is as old and stays. */
+async function leftBehind(session: Session, { rule, type, cutoff }: FitRule, old: OldPartitions): Promise<string[]> {
+  const { others, defaultPartition: rest } = old;
+  const [waiting] =
+    rest === null
+      ? []
+      : await ownRows(
+          session,
+          'looking into the DEFAULT partition',
+          sql`SELECT FROM ONLY ${tableOf(rest)} WHERE ${ident(rule.time)} OPERATOR(pg_catalog.<) ${literalOf(type, cutoff)} LIMIT 1`,
+        );
+  return [
+    ...others.map((partition) => `${shownName(partition)} is partitioned itself, and stays`),
+    ...(rest === null || waiting === undefined
+      ? []
+      : [
+          `rows of the DEFAULT partition ${shownName(rest)} are as old, and stay: pulse-migrate partition drain ${rule.table}`,
+        ]),
+  ];
+}
+
+/** Why whole partitions cannot be taken; null where they can. */
+export function partitionObstacle({ rule }: FitRule, old: OldPartitions | null): Obstacle | null {
+  if (old === null) return notByTime({ rule });
+  const [other] = old.others;
+  if (rule.action !== 'archive' || other === undefined) return null;
+  return {
+    why: `its partition ${shownName(other)} is partitioned itself, and only plain tables are archived`,
+    cure: `take that one out of the table first: pulse-migrate partition detach ${rule.table} ${other.name}`,
+  };
+}
+
 /** Of a table that is partitioned by something else than the time of the rule. */
-export function notByTime({ rule }: FitRule): Obstacle {
+export function notByTime({ rule }: Pick<FitRule, 'rule'>): Obstacle {
   return {
     why: `it is not partitioned by ranges of ${rule.time}, so no partition is known to hold old rows alone`,
     cure: 'name the column of its partition key under time, or write action: delete',

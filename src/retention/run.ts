@@ -13,8 +13,7 @@ import { deleteBatches } from './delete-batches.ts';
 import { dropPartitions } from './drop-partitions.ts';
 import { type ExaminedRule, examineRules, type FitRule, type RetentionInput } from './examine.ts';
 import { byPartition } from './judge-rule.ts';
-import { oldPartitions } from './old-partitions.ts';
-import { notByTime, refusal } from './plan.ts';
+import { oldPartitionsOf, partitionObstacle, refusal } from './plan.ts';
 import { shownName } from './target.ts';
 import type { RetentionDeps, RuleRun } from './transaction.ts';
 import { workPeriods } from './work-periods.ts';
@@ -114,7 +113,10 @@ async function allFit(deps: RunDeps, examined: readonly ExaminedRule[]): Promise
     if (one.fit !== null) {
       const refused = await refusal(deps.session, one.fit);
       if (refused !== null) obstacles.push(refused);
-      if (!(await isByTime(deps, one.fit))) obstacles.push(notByTime(one.fit));
+      if (byPartition(one.rule.action)) {
+        const obstacle = partitionObstacle(one.fit, await oldPartitionsOf(deps.session, one.fit));
+        if (obstacle !== null) obstacles.push(obstacle);
+      }
       fit.push(one.fit);
     }
     const { table, action } = one.rule;
@@ -139,11 +141,6 @@ async function allFit(deps: RunDeps, examined: readonly ExaminedRule[]): Promise
       : `the rules cannot be carried out, for ${problems.length} reasons; nothing was deleted`,
     { hint: `${problems.length === 1 ? first.hint : 'correct each of them, or leave its table out'}${rest}`, problems },
   );
-}
-
-async function isByTime({ session }: RunDeps, { rule, target, type, cutoff }: FitRule): Promise<boolean> {
-  if (!byPartition(rule.action)) return true;
-  return (await oldPartitions(session, { oid: target.oid, time: rule.time, type }, cutoff)) !== null;
 }
 
 type Work = (deps: RunDeps, run: RuleRun, fit: FitRule, input: RunInput) => Promise<void>;

@@ -159,6 +159,34 @@ test('a rule whose table is partitioned by another column than its time is refus
   expect(await stateOf(database)).toEqual(before);
 });
 
+test('an old partition that is partitioned itself is refused beforehand, and old rows in the DEFAULT one are told', async ({
+  database,
+}) => {
+  await database.admin(`CREATE TABLE fine (id int, at timestamptz); INSERT INTO fine VALUES (1, '2020-01-01');
+CREATE TABLE "Old logs" (id int, at timestamptz NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE logs_1 PARTITION OF "Old logs" FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2020-02-01 00:00+00');
+CREATE TABLE logs_2 PARTITION OF "Old logs" FOR VALUES FROM ('2020-02-01 00:00+00') TO ('2020-03-01 00:00+00') PARTITION BY HASH (id);
+CREATE TABLE logs_2_1 PARTITION OF logs_2 FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+CREATE TABLE logs_rest PARTITION OF "Old logs" DEFAULT;
+INSERT INTO "Old logs" VALUES (1, '2020-01-01 00:00+00'), (2, '2020-02-02 00:00+00'), (3, '2020-05-01 00:00+00');`);
+  const project = await openProject(null, database);
+  await project.configure(`${rule()}  fine: [{ action: delete, time: at, after: 1 day }]\n`);
+
+  const run = await project.cli(['retention', 'run', '--i-know', '--json']);
+  await database.admin('ALTER TABLE "Old logs" DETACH PARTITION logs_2');
+  const plan = await project.done(['retention', 'plan', '--json']);
+
+  expect(run.json()).toMatchObject({ exitCode: 2, error: { code: 'not-possible' } });
+  expect(run.json().error?.message).toContain('public.logs_2 is partitioned itself');
+  expect(await database.admin('SELECT id FROM fine')).toEqual([{ id: 1 }]);
+  expect(plan.json().result).toMatchObject({
+    rules: [
+      { partitions: [{ name: 'logs_1' }], warnings: [expect.stringContaining('DEFAULT partition public.logs_rest')] },
+      {},
+    ],
+  });
+});
+
 test('a run that is killed at any moment has lost no row, its record is what was dropped, and the next one ends it', {
   timeout: 120_000,
 }, async ({ database, start }) => {
