@@ -13,6 +13,7 @@ import { registerHistory } from './commands/history.ts';
 import { registerNew } from './commands/new.ts';
 import { registerPartition } from './commands/partition.ts';
 import { registerRepair } from './commands/repair.ts';
+import { registerReport } from './commands/report.ts';
 import { registerRetention } from './commands/retention.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerUp } from './commands/up.ts';
@@ -34,6 +35,7 @@ const registrations = {
   doctor: registerDoctor,
   partition: registerPartition,
   retention: registerRetention,
+  report: registerReport,
   embedded: registerEmbedded,
   completion: registerCompletion,
 };

@@ -1,8 +1,17 @@
 import type { Command } from 'commander';
 import type { AddAction } from '../cli.ts';
+import { registerReportAll } from './report-all.ts';
+import { registerReportGrowth } from './report-growth.ts';
+import { registerReportIndexes } from './report-indexes.ts';
+import { registerReportSizes } from './report-sizes.ts';
 
 /** The group of reports; each has a file of its own beside this one, and registers itself in this list. */
-const reports: ReadonlyArray<(group: Command, addAction: AddAction) => void> = [];
+const reports: ReadonlyArray<(group: Command, addAction: AddAction) => void> = [
+  registerReportSizes,
+  registerReportGrowth,
+  registerReportIndexes,
+  registerReportAll,
+];
 
 export function registerReport(program: Command, addAction: AddAction): void {
   const group = program

@@ -1,0 +1,99 @@
+import { lstat, rename, rm, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Settings } from '../../config/settings.ts';
+import { PulseError } from '../../errors.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { type Opened, openSession, openSettings, textFlag } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import { moment } from '../render/format.ts';
+import { page } from '../render/page.ts';
+import type { Sheet } from '../render/sheet.ts';
+import { growthPlots, growthSheet, triggersOf } from './report-growth.ts';
+import { indexesSheet } from './report-indexes.ts';
+import { lastRecord, sizesSheet } from './report-sizes.ts';
+
+export function registerReportAll(group: Command, addAction: AddAction): void {
+  const all = group
+    .command('all')
+    .summary('sizes, growth and indexes as one page of HTML')
+    .description(
+      'Writes one self-contained file: nothing is loaded from anywhere, so it can be sent by mail and printed.',
+    )
+    .option('--html <file>', 'where to write it; - is standard output');
+  examples(all, [
+    ['pulse-migrate report all --html pulse.html', 'weekly, to be looked at'],
+    ['pulse-migrate report all --html - > pulse.html', 'the same through a pipe'],
+  ]);
+  addAction(all, reportAll);
+}
+
+async function reportAll(invocation: Invocation): Promise<Outcome> {
+  const { flags, global } = invocation;
+  const file = textFlag(flags, 'html');
+  if (file === undefined) {
+    throw new PulseError('usage', 'report all writes a page: say where', {
+      hint: 'for example: pulse-migrate report all --html pulse.html',
+    });
+  }
+  const settings = await openSettings(invocation);
+  const opened = await openSession(invocation, settings);
+  try {
+    const { sheets, database, at } = await sheetsOf(opened, settings);
+    const text = page(
+      `${database}: report`,
+      `As of ${moment(at)}, PostgreSQL ${opened.session.serverVersionText}.`,
+      sheets,
+    );
+    if (file === '-') return { result: { html: text }, text };
+    const path = resolve(invocation.runtime.cwd, file);
+    await writeWhole(path, text, file);
+    return { result: { file, bytes: Buffer.byteLength(text) }, text: global.quiet ? '' : `Written to ${file}.\n` };
+  } finally {
+    await opened.session.close();
+  }
+}
+
+async function sheetsOf(opened: Opened, settings: Settings) {
+  const { session } = opened;
+  const [{ readSizes }, { readGrowth }, { readIndexes }] = await Promise.all([
+    import('../../reports/sizes.ts'),
+    import('../../reports/growth.ts'),
+    import('../../reports/indexes.ts'),
+  ]);
+  const toolSchema = settings.ledgerSchema;
+  const whole = { tables: [], schema: null, toolSchema, withTool: false, exact: false, timeoutMs: 0 };
+  const sizes = await readSizes(session, whole);
+  const sheets: Sheet[] = [sizesSheet(sizes, await lastRecord(opened, settings), { partitions: false, whole: 0 })];
+  const growth = await readGrowth(session, toolSchema, [], triggersOf(settings)).catch(whenNothing);
+  if (growth !== null) sheets.push(growthSheet(growth, true), ...growthPlots(growth, 6));
+  sheets.push(...indexesSheet(await readIndexes(session, { tables: [], toolSchema })));
+  return { sheets, database: sizes.database, at: sizes.at };
+}
+
+/** That nothing was recorded yet is no reason to show nothing. */
+function whenNothing(error: unknown): null {
+  if (error instanceof PulseError && error.code === 'not-possible') return null;
+  throw error;
+}
+
+/** All of the file or nothing: whoever looks at it meanwhile sees the one before. */
+async function writeWhole(path: string, text: string, shown: string): Promise<void> {
+  const beside = `${path}.part`;
+  try {
+    if ((await lstat(path).catch(() => null))?.isDirectory() === true) throw new Error('it is a directory');
+    await writeFile(beside, text);
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true }).catch(() => {});
+    throw new PulseError(
+      'not-possible',
+      `${shown} cannot be written: ${error instanceof Error ? error.message : error}`,
+      {
+        hint: 'name a file in a directory that can be written to: --html pulse.html',
+        cause: error,
+      },
+    );
+  }
+}

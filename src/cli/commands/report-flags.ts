@@ -1,0 +1,29 @@
+import { durationUnits, parseDuration } from '../../durations.ts';
+import { PulseError } from '../../errors.ts';
+import type { Invocation } from '../cli.ts';
+import { textFlag } from '../open.ts';
+
+/** One of several words. */
+export function choiceFlag<Choice extends string>(
+  flags: Invocation['flags'],
+  key: string,
+  choices: readonly Choice[],
+): Choice | undefined {
+  const text = textFlag(flags, key);
+  const found = choices.find((choice) => choice === text);
+  if (text === undefined || found !== undefined) return found;
+  throw new PulseError('usage', `--${key} takes ${choices.join(', ')}, not "${text}"`, {
+    hint: `for example: --${key} ${choices[0]}`,
+  });
+}
+
+/** `--timeout` in milliseconds. */
+export function timeoutFlag(flags: Invocation['flags'], otherwise: number): number {
+  const text = textFlag(flags, 'timeout');
+  if (text === undefined) return otherwise;
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== null && milliseconds > 0) return milliseconds;
+  throw new PulseError('usage', `--timeout takes a duration (${durationUnits}), not "${text}"`, {
+    hint: 'for example: --timeout 30s',
+  });
+}

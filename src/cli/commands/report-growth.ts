@@ -1,0 +1,129 @@
+import type { Command } from 'commander';
+import type { Settings } from '../../config/settings.ts';
+import type { Crossing, Line, Point } from '../../reports/fit-line.ts';
+import type { Growth, TableGrowth, Triggers } from '../../reports/growth.ts';
+import { shownName } from '../../reports/relation-names.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { openSession, openSettings } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import { bytes } from '../render/format.ts';
+import { plot } from '../render/page.ts';
+import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
+import { choiceFlag } from './report-flags.ts';
+
+export function registerReportGrowth(group: Command, addAction: AddAction): void {
+  const growth = group
+    .command('growth')
+    .argument('[table...]', 'only these tables')
+    .summary('growth a day, and when a trigger will be reached')
+    .description(
+      'Lays a line through what report sizes --record has kept: rows and bytes a day, with the interval that holds in 95 ' +
+        'of 100 cases, and the day on which each trigger of the configuration (partitions: commits: { trigger: { rows: ' +
+        '5000000 } }) will be reached.',
+    )
+    .option('--format <format>', `${sheetFormats.join(', ')}; table without it`);
+  examples(growth, [
+    ['pulse-migrate report growth', 'what grows, and until when'],
+    ['pulse-migrate report growth commits --json', 'one table, as data'],
+  ]);
+  addAction(growth, reportGrowth);
+}
+
+async function reportGrowth(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
+  const { flags, global, style } = invocation;
+  const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
+  const settings = await openSettings(invocation);
+  const { session } = await openSession(invocation, settings);
+  try {
+    const { readGrowth } = await import('../../reports/growth.ts');
+    const growth = await readGrowth(session, settings.ledgerSchema, tables, triggersOf(settings));
+    const fine = style.symbols.pointer !== '>';
+    return { result: growth, text: global.quiet ? '' : writtenSheet(growthSheet(growth, fine), format, style) };
+  } finally {
+    await session.close();
+  }
+}
+
+/** The triggers that the configuration has, by table. */
+export function triggersOf({ partitions }: Settings): Triggers {
+  return Object.fromEntries(
+    partitions.flatMap(({ table, trigger }) => (trigger === null ? [] : [[table, trigger.rows]])),
+  );
+}
+
+/** The report as a sheet. `fine`: the stream can show blocks. */
+export function growthSheet({ tables, unrecorded }: Growth, fine: boolean): Sheet {
+  return {
+    title: 'Growth',
+    columns: [
+      { title: 'table' },
+      ...['records', 'size', 'a day', 'rows', 'a day'].map((title) => ({ title, right: true })),
+      { title: 'rows so far' },
+      { title: 'trigger' },
+    ],
+    rows: tables.map((table) => {
+      const { records, bytes: sizes, rows, bytesLine, rowsLine } = table;
+      return [
+        shownName(table),
+        String(records),
+        bytes(sizes.at(-1)?.value ?? 0),
+        slope(bytesLine, (value) => bytes(value)),
+        String(rows.at(-1)?.value ?? 'unknown'),
+        slope(rowsLine, (value) => String(Math.round(value))),
+        sparkline(rows, fine),
+        triggerText(table),
+      ];
+    }),
+    notes: [
+      ...unrecorded.map((name) => `${name} has a trigger and was never recorded: is the name right?`),
+      ...(tables.every(({ bytesLine }) => bytesLine === null)
+        ? ['Recorded once so far; from the second record on there is a line: pulse-migrate report sizes --record']
+        : []),
+    ],
+  };
+}
+
+function slope(line: Line | null, shown: (value: number) => string): string {
+  if (line === null) return 'too few records';
+  const { perDay, perDayError } = line;
+  const error = perDayError === null ? '' : ` ±${shown(perDayError)}`;
+  return `${perDay < 0 ? '-' : '+'}${shown(Math.abs(perDay))}${error}`;
+}
+
+const day = (at: number) => new Date(at).toISOString().slice(0, 10);
+
+function triggerText({ trigger }: TableGrowth): string {
+  if (trigger === null) return '';
+  const rows = `${trigger.rows} rows`;
+  if (trigger.isReached) return `${rows}: reached`;
+  if (trigger.crossing === null) return `${rows}: too few records`;
+  return `${rows}: ${crossingText(trigger.crossing)}`;
+}
+
+function crossingText({ at, earliest, latest }: Crossing): string {
+  if (at === null) return earliest === null ? 'not by this line' : `not by this line; ${day(earliest)} at the earliest`;
+  if (earliest === latest) return day(at);
+  return `${day(at)} (${earliest === null ? '' : day(earliest)} to ${latest === null ? 'never' : day(latest)})`;
+}
+
+const width = 16;
+
+/** The last points as blocks, from the least to the largest. */
+function sparkline(points: readonly Point[], fine: boolean): string {
+  const blocks = fine ? '▁▂▃▄▅▆▇█' : '_.-=*#';
+  const values = points.slice(-width).map(({ value }) => value);
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  if (values.length < 2) return '';
+  return values
+    .map((value) => blocks[most === least ? 0 : Math.round(((value - least) / (most - least)) * (blocks.length - 1))])
+    .join('');
+}
+
+/** A sheet for each of the tables that grow fastest, with its points and its line. */
+export function growthPlots({ tables }: Growth, most: number): readonly Sheet[] {
+  return tables.slice(0, most).flatMap((table) => {
+    const picture = plot(`Size of ${shownName(table)}`, table.bytes, table.bytesLine, bytes);
+    return picture === '' ? [] : [{ title: `Size of ${shownName(table)}`, columns: [], rows: [], notes: [], picture }];
+  });
+}

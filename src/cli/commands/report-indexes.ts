@@ -1,0 +1,123 @@
+import type { Command } from 'commander';
+import { quoteIdentifier } from '../../postgres/identifiers.ts';
+import type { BareForeignKey, IndexesReport, IndexReport } from '../../reports/indexes.ts';
+import { type RelationName, shownName } from '../../reports/relation-names.ts';
+import { visible } from '../../visible.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { openSession, openSettings } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import { bytes, count } from '../render/format.ts';
+import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
+import { choiceFlag } from './report-flags.ts';
+
+export function registerReportIndexes(group: Command, addAction: AddAction): void {
+  const indexes = group
+    .command('indexes')
+    .argument('[table...]', 'only those of these tables')
+    .summary('indexes that are unused, superfluous, invalid or missing')
+    .description(
+      'Shows indexes that nothing has read since the statistics were reset, that another one makes superfluous, that are ' +
+        'invalid, and foreign keys that no index helps. It suggests, and drops nothing.',
+    )
+    .option('--format <format>', `${sheetFormats.join(', ')}; table without it`);
+  examples(indexes, [
+    ['pulse-migrate report indexes', 'all of the database'],
+    ['pulse-migrate report indexes commits --json', 'those of one table, as data'],
+  ]);
+  addAction(indexes, reportIndexes);
+}
+
+async function reportIndexes(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
+  const { flags, global, style } = invocation;
+  const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
+  const settings = await openSettings(invocation);
+  const { session } = await openSession(invocation, settings);
+  try {
+    const { readIndexes } = await import('../../reports/indexes.ts');
+    const report = await readIndexes(session, { tables, toolSchema: settings.ledgerSchema });
+    const text = indexesSheet(report).map((sheet) => writtenSheet(sheet, format, style));
+    return { result: report, text: global.quiet ? '' : text.join('\n') };
+  } finally {
+    await session.close();
+  }
+}
+
+/** The report, a sheet for each kind of finding. */
+export function indexesSheet(report: IndexesReport): readonly Sheet[] {
+  const { indexes, unused, redundant, invalid, bareForeignKeys } = report;
+  const whole = indexes.reduce((sum, index) => sum + index.bytes, 0);
+  const name = { title: 'index' };
+  const size = { title: 'size', right: true };
+  const suggestion = { title: 'in a migration' };
+  const sheets: Sheet[] = [
+    {
+      title: `Superfluous indexes: ${redundant.length}`,
+      columns: [name, size, { title: 'because of' }, suggestion],
+      rows: redundant.map(({ index, by, why }) => [
+        shownName(index),
+        bytes(index.bytes),
+        `${shownName(by)}, ${why === 'the same' ? 'which is the same' : 'of which it is a prefix'}`,
+        dropOf(index),
+      ]),
+      notes: [],
+    },
+    {
+      title: `Unused indexes: ${unused.length}`,
+      columns: [name, { title: 'table' }, size, suggestion],
+      rows: unused.map((index) => [shownName(index), visible(index.table), bytes(index.bytes), dropOf(index)]),
+      notes: unused.length === 0 ? [] : [sinceWhen(report)],
+    },
+    {
+      title: `Invalid indexes: ${invalid.length}`,
+      columns: [name, size, suggestion],
+      rows: invalid.map((index) => [
+        shownName(index),
+        bytes(index.bytes),
+        index.isPartitioned
+          ? `ALTER INDEX ${quoted(index)} ATTACH PARTITION …`
+          : `REINDEX INDEX CONCURRENTLY ${quoted(index)}`,
+      ]),
+      notes: [],
+    },
+    {
+      title: `Foreign keys without an index: ${bareForeignKeys.length}`,
+      columns: [{ title: 'foreign key' }, { title: 'table' }, size, { title: 'refers to' }, suggestion],
+      rows: bareForeignKeys.map((key) => [
+        visible(key.constraint),
+        shownName(key),
+        bytes(key.bytes),
+        visible(key.references),
+        createFor(key),
+      ]),
+      notes:
+        bareForeignKeys.length === 0
+          ? []
+          : ['To delete a row that they refer to, or change its key, looks through the whole table.'],
+    },
+  ];
+  const shown = sheets.filter(({ rows }) => rows.length > 0);
+  const head = `${count(indexes.length, 'index').replace('indexs', 'indexes')}, ${bytes(whole)}`;
+  return shown.length > 0
+    ? shown
+    : [{ title: `${head}: nothing to find fault with`, columns: [], rows: [], notes: [] }];
+}
+
+function sinceWhen({ statisticsSince, statisticsDays, standbys }: IndexesReport): string {
+  const since =
+    statisticsSince === null
+      ? 'Scans are counted since the database was made or its server crashed'
+      : `Scans are counted since ${statisticsSince.slice(0, 10)} (${statisticsDays} days)`;
+  const elsewhere =
+    standbys === 0 ? 'on this server alone' : `on this server alone, and ${count(standbys, 'standby')} may use them`;
+  return `${since}, ${elsewhere}: what is needed once a quarter was not needed since.`;
+}
+
+const quoted = ({ schema, name }: RelationName) => visible(`${quoteIdentifier(schema)}.${quoteIdentifier(name)}`);
+const dropOf = (index: IndexReport) => `DROP INDEX ${index.isPartitioned ? '' : 'CONCURRENTLY '}${quoted(index)}`;
+
+/** On a partitioned table ON ONLY, and then one by one on the partitions, so that nobody waits. */
+function createFor(key: BareForeignKey): string {
+  const columns = key.columns.map(visible).join(', ');
+  return `CREATE INDEX ${key.isPartitioned ? 'ON ONLY' : 'CONCURRENTLY ON'} ${quoted(key)} (${columns})`;
+}

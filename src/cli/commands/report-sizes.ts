@@ -1,0 +1,154 @@
+import type { Command } from 'commander';
+import type { Settings } from '../../config/settings.ts';
+import { shownName } from '../../reports/relation-names.ts';
+import type { Sizes, TableSize } from '../../reports/sizes.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { type Opened, openSession, openSettings, positiveInteger, textFlag } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import { bytes, count } from '../render/format.ts';
+import { prometheusSizes } from '../render/prometheus.ts';
+import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
+import { choiceFlag, timeoutFlag } from './report-flags.ts';
+
+export function registerReportSizes(group: Command, addAction: AddAction): void {
+  const sizes = group
+    .command('sizes')
+    .argument('[table...]', 'only these tables, with their partitions')
+    .summary('tables by size: rows, indexes, TOAST, dead rows')
+    .description(
+      'Shows every table with its indexes and TOAST, the largest first; a partitioned table is one line. Rows are the ' +
+        "server's estimate with its age; --exact counts. Reads only, unless --record is given.",
+    )
+    .option('--schema <name>', 'only this schema')
+    .option('--top <n>', 'only the largest n')
+    .option('--partitions', 'each partition below its table')
+    .option('--exact', 'count the rows of each table')
+    .option('--timeout <duration>', 'the longest that one count may take (30s)')
+    .option('--all', 'the tables of pulse-migrate too')
+    .option('--record', 'keep sizes and rows, for report growth; daily, from cron')
+    .option('--keep <days>', 'with --record: delete records that are older (400)')
+    .option('--format <format>', `${[...sheetFormats, 'prometheus'].join(', ')}; table without it`);
+  examples(sizes, [
+    ['pulse-migrate report sizes', 'what is big'],
+    ['pulse-migrate report sizes --record --quiet', 'daily, from cron'],
+    ['pulse-migrate report sizes commits --partitions --exact', 'one table, counted'],
+    ['pulse-migrate report sizes --format prometheus > sizes.prom', 'for the textfile collector of a scraper'],
+  ]);
+  addAction(sizes, reportSizes);
+}
+
+async function reportSizes(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
+  const { flags, global, style } = invocation;
+  const top = positiveInteger(flags, 'top') ?? null;
+  const keepDays = positiveInteger(flags, 'keep') ?? 400;
+  const format = choiceFlag(flags, 'format', [...sheetFormats, 'prometheus'] as const) ?? 'table';
+  const asked = {
+    ...{ tables, schema: textFlag(flags, 'schema') ?? null, withTool: flags['all'] === true },
+    ...{ exact: flags['exact'] === true, timeoutMs: timeoutFlag(flags, 30_000) },
+  };
+  const settings = await openSettings(invocation);
+  const opened = await openSession(invocation, settings);
+  try {
+    const { readSizes } = await import('../../reports/sizes.ts');
+    const sizes = await readSizes(opened.session, { ...asked, toolSchema: settings.ledgerSchema });
+    const before = await lastRecord(opened, settings);
+    if (flags['record'] === true) {
+      const { recordSizes } = await import('../../reports/size-records.ts');
+      await recordSizes(opened.session, settings.ledgerSchema, sizes, keepDays * 86_400_000);
+    }
+    const result = { ...sizes, tables: top === null ? sizes.tables : sizes.tables.slice(0, top), since: before.at };
+    if (global.quiet) return { result, text: '' };
+    if (format === 'prometheus') return { result, text: prometheusSizes(result) };
+    const sheet = sizesSheet(result, before, {
+      partitions: flags['partitions'] === true,
+      whole: sizes.tables.length,
+    });
+    return { result, text: writtenSheet(sheet, format, style) };
+  } finally {
+    await opened.session.close();
+  }
+}
+
+/** What the tables were when they were recorded last, by schema and name. */
+export interface Before {
+  /** ISO 8601; null where nothing was recorded. */
+  readonly at: string | null;
+  readonly bytes: ReadonlyMap<string, number>;
+}
+
+const keyOf = ({ schema, name }: { readonly schema: string; readonly name: string }) => `${schema}\n${name}`;
+
+export async function lastRecord({ session }: Opened, { ledgerSchema }: Settings): Promise<Before> {
+  const { readRecords } = await import('../../reports/size-records.ts');
+  const records = await readRecords(session, ledgerSchema, null);
+  const at = records.at(-1)?.at;
+  const last = records.filter((record) => record.at === at);
+  return {
+    at: at === undefined ? null : new Date(at).toISOString(),
+    bytes: new Map(last.map((record) => [keyOf(record), record.bytes])),
+  };
+}
+
+/** The report as a sheet. */
+export function sizesSheet(
+  sizes: Sizes,
+  before: Before,
+  { partitions, whole }: { readonly partitions: boolean; readonly whole: number },
+): Sheet {
+  const lines = sizes.tables.flatMap((table) => [
+    { table, indent: '' },
+    ...(partitions ? table.partitions.map((partition) => ({ table: partition, indent: '  ' })) : []),
+  ]);
+  const largest = Math.max(1, ...lines.map(({ table }) => table.totalBytes));
+  const grown = before.at !== null;
+  return {
+    title: `${sizes.database}: ${bytes(sizes.databaseBytes)}, ${count(sizes.tables.length, 'table')}${whole > sizes.tables.length ? ` of ${whole}` : ''}`,
+    columns: [
+      { title: 'table' },
+      ...['total', 'rows', 'rows of', 'table', 'indexes', 'TOAST', 'dead rows', 'share'].map((title) => ({
+        title,
+        right: title !== 'rows of',
+      })),
+      ...(grown ? [{ title: `since ${before.at?.slice(0, 10)}`, right: true }] : []),
+    ],
+    rows: lines.map(({ table, indent }) => [...cells(table, indent), ...(grown ? [change(table, before)] : [])]),
+    bars: lines.map(({ table }) => table.totalBytes / largest),
+    notes: notesOf(sizes),
+  };
+}
+
+function cells(table: TableSize, indent: string): string[] {
+  const parts = table.kind === 'partitioned table' ? ` (${count(table.partitions.length, 'partition')})` : '';
+  return [
+    `${indent}${shownName(table)}${parts}`,
+    bytes(table.totalBytes),
+    table.rows === null ? 'unknown' : `${table.isExact ? '' : '~'}${table.rows}`,
+    table.isExact ? 'counted' : (table.analyzedAt?.slice(0, 10) ?? (table.rows === 0 ? '' : 'never analyzed')),
+    bytes(table.tableBytes),
+    bytes(table.indexBytes),
+    bytes(table.toastBytes),
+    String(table.deadRows),
+    indent === '' ? `${(table.share * 100).toFixed(1)} %` : '',
+  ];
+}
+
+function change(table: TableSize, { bytes: known }: Before): string {
+  const was = known.get(keyOf(table));
+  if (was === undefined) return table.kind === 'partition' ? '' : 'new';
+  const difference = table.totalBytes - was;
+  return difference === 0 ? '=' : `${difference < 0 ? '-' : '+'}${bytes(Math.abs(difference))}`;
+}
+
+function notesOf({ tables, uncounted, vanished }: Sizes): string[] {
+  const unknown = tables.filter(({ rows }) => rows === null);
+  const [first] = unknown;
+  return [
+    ...(tables.length === 0 ? ['There is no table.'] : []),
+    ...uncounted.map(({ why, ...name }) => `${shownName(name)} was not counted: ${why}`),
+    ...(first === undefined
+      ? []
+      : [`${count(unknown.length, 'table')} never analyzed, so the rows are not known: ANALYZE ${shownName(first)}`]),
+    ...(vanished === 0 ? [] : [`${count(vanished, 'table')} dropped while this was read.`]),
+  ];
+}

@@ -1,0 +1,60 @@
+import type { Style } from '../style.ts';
+import { type Cell, table } from './format.ts';
+
+/** A part of a report: a table with what has to be said of it, for every form a report can have. */
+export interface Sheet {
+  readonly title: string;
+  readonly columns: ReadonlyArray<{ readonly title: string; readonly right?: boolean }>;
+  /** As people read them, without anything that steers a terminal. */
+  readonly rows: ReadonlyArray<readonly string[]>;
+  /** What to know about it; findings that want attention first. */
+  readonly notes: readonly string[];
+  /** For each row what it is of the largest, from 0 to 1, drawn as a bar. */
+  readonly bars?: readonly number[];
+  /** An SVG element to be shown with it in HTML. */
+  readonly picture?: string;
+}
+
+export const sheetFormats = ['table', 'markdown', 'csv'] as const;
+export type SheetFormat = (typeof sheetFormats)[number];
+
+/** The sheet as text, with a line's end at its end. */
+export function writtenSheet(sheet: Sheet, format: SheetFormat, style: Style): string {
+  if (format === 'csv') return csv(sheet);
+  return format === 'markdown' ? markdown(sheet) : onTerminal(sheet, style);
+}
+
+const barWidth = 20;
+
+/** So long, in halves of a character where the terminal has such. */
+export function bar(share: number, style: Style): string {
+  const [full, half] = style.symbols.pointer === '>' ? ['#', ''] : ['█', '▌'];
+  const halves = Math.round(Math.min(1, Math.max(0, share)) * barWidth * 2);
+  return full.repeat(halves >> 1) + (halves % 2 === 1 ? half : '');
+}
+
+function onTerminal({ title, columns, rows, notes, bars }: Sheet, style: Style): string {
+  const head = columns.map(
+    (column): Cell => ({ text: column.title, right: column.right === true, paint: style.faint }),
+  );
+  const body = rows.map((row, index): Cell[] => {
+    const cells = row.map((text, place): Cell => ({ text, right: columns[place]?.right === true }));
+    return bars === undefined ? cells : [...cells, { text: bar(bars[index] ?? 0, style), paint: style.accent }];
+  });
+  const lines = rows.length === 0 ? [] : [table([head, ...body])];
+  return `${[style.strong(title), ...lines, ...notes.map((note) => style.careful(note))].join('\n')}\n`;
+}
+
+function markdown({ title, columns, rows, notes }: Sheet): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('\\', '\\\\').replaceAll('|', '\\|').replaceAll('<', '&lt;')).join(' | ')} |`;
+  const rule = `|${columns.map(({ right }) => (right === true ? ' ---: ' : ' --- ')).join('|')}|`;
+  const body = rows.length === 0 ? [] : ['', line(columns.map((column) => column.title)), rule, ...rows.map(line)];
+  return `${[`## ${title}`, ...body, ...notes.flatMap((note) => ['', note])].join('\n')}\n`;
+}
+
+/** By RFC 4180, with \n as most readers have it; notes have no place there. */
+function csv({ columns, rows }: Sheet): string {
+  const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  return [columns.map(({ title }) => title), ...rows].map((row) => `${row.map(cell).join(',')}\n`).join('');
+}

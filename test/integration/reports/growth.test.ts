@@ -1,0 +1,128 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'vitest';
+import { type TestDatabase, test } from '../../support/database.ts';
+import { openProject, type Project } from '../../support/project.ts';
+
+const configured = 'partitions:\n  commits: { trigger: { rows: 2000 } }\n  reviews: { trigger: { rows: 5 } }\n';
+
+/** A table that was recorded on ten days, with a hundred rows more each day, and is analyzed now. */
+async function grown(database: TestDatabase): Promise<Project> {
+  const project = await openProject(null, database);
+  await project.configure(configured);
+  await database.admin(
+    'CREATE TABLE commits (id int PRIMARY KEY); INSERT INTO commits SELECT generate_series(1, 1000); ANALYZE commits',
+  );
+  await project.done(['report', 'sizes', '--record', '--quiet']);
+  await database.admin(`DELETE FROM pulse_migrate.table_size;
+INSERT INTO pulse_migrate.table_size
+SELECT timestamptz '2026-01-01 00:00:00+00' + d * interval '1 day', 'public', 'commits', 8192 * d, 8192 * d, 0, 0, 100 * d, false
+FROM generate_series(1, 10) AS d`);
+  return project;
+}
+
+test('a record is what the report says, and the next report says what has changed since', async ({ database }) => {
+  const project = await openProject(null, database);
+  await database.admin('CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 500); ANALYZE t');
+
+  await project.done(['report', 'sizes', '--record']);
+  const [record] = await database.admin(
+    'SELECT table_name, total_bytes::int AS bytes, row_count::int AS rows, is_exact FROM pulse_migrate.table_size',
+  );
+  await database.admin('INSERT INTO t SELECT generate_series(1, 500)');
+  const { stdout } = await project.done(['report', 'sizes']);
+
+  const [size] = await database.admin<{ bytes: number }>("SELECT pg_total_relation_size('t')::int AS bytes");
+  expect(record).toMatchObject({ table_name: 't', rows: 500, is_exact: false });
+  expect(size?.bytes).toBeGreaterThan((record as { bytes: number }).bytes);
+  expect(stdout).toMatch(/since \d{4}-\d\d-\d\d/);
+  expect(stdout).toMatch(/\+\d+\.\d KiB/);
+});
+
+test('records older than --keep go with the next record, and no others', async ({ database }) => {
+  const project = await grown(database);
+  await database.admin(
+    "INSERT INTO pulse_migrate.table_size SELECT now() - interval '3 days', 'public', 'young', 1, 1, 0, 0, 1, false",
+  );
+
+  await project.done(['report', 'sizes', '--record', '--keep', '30']);
+
+  const left = await database.admin('SELECT DISTINCT table_name FROM pulse_migrate.table_size ORDER BY 1');
+  expect(left).toEqual([{ table_name: 'commits' }, { table_name: 'young' }]);
+});
+
+test('growth is the line through the records, and a trigger is reached where it crosses', async ({ database }) => {
+  const project = await grown(database);
+
+  const { result } = (await project.done(['report', 'growth', '--json'])).json<{
+    tables: { name: string; records: number; rowsLine: { perDay: number }; trigger: { crossing: { at: number } } }[];
+    unrecorded: string[];
+  }>();
+  const { stdout } = await project.done(['report', 'growth']);
+
+  expect(result.tables).toMatchObject([{ name: 'commits', records: 10, rowsLine: { perDay: 100 } }]);
+  expect(new Date(result.tables[0]?.trigger.crossing.at ?? 0).toISOString()).toBe('2026-01-21T00:00:00.000Z');
+  expect(result.unrecorded).toEqual(['reviews']);
+  expect(stdout).toContain('2000 rows: 2026-01-21');
+  expect(stdout).toContain('reviews has a trigger and was never recorded');
+});
+
+test('without a record growth is refused with what to type', async ({ database }) => {
+  const project = await openProject(null, database);
+
+  const run = await project.cli(['report', 'growth']);
+
+  expect(run.exitCode).toBe(2);
+  expect(run.stderr).toContain('pulse-migrate report sizes --record');
+});
+
+/** Chromium where there is one: the page as the browser has understood it. */
+async function understood(path: string): Promise<string | null> {
+  const args = ['--headless', '--no-sandbox', '--disable-gpu', '--dump-dom', `file://${path}`];
+  return promisify(execFile)('chromium', args).then(
+    ({ stdout }) => stdout,
+    () => null,
+  );
+}
+
+test('the page holds sizes, growth with plots and indexes, loads nothing, and shows names that look like markup as text', async ({
+  database,
+}) => {
+  const project = await grown(database);
+  await database.admin('CREATE TABLE "<script>alert(1)</script>" (id int); CREATE INDEX a ON commits (id)');
+  const file = join(project.directory, 'report.html');
+
+  await project.done(['report', 'all', '--html', 'report.html']);
+  const { stdout } = await project.done(['report', 'all', '--html', '-']);
+
+  const text = await readFile(file, 'utf8');
+  expect(text).toContain('&#60;script&#62;alert(1)&#60;/script&#62;');
+  expect(text).not.toContain('<script');
+  expect(text).not.toMatch(/(?:src|href)=|url\(|@import/);
+  expect(text).toContain('<html lang="en">');
+  expect(text).toContain('Size of commits: 8.0 KiB on 2026-01-02, 80.0 KiB on 2026-01-11');
+  expect(text).toContain('Superfluous indexes: 1');
+  expect(stdout).toContain('<!DOCTYPE html>');
+  const seen = await understood(file);
+  if (seen !== null) {
+    expect(seen).toContain('<caption>');
+    expect(seen.match(/<svg/g)?.length).toBe(text.match(/<svg/g)?.length);
+  }
+});
+
+test('a page that cannot be written leaves nothing behind and says so', async ({ database }) => {
+  const project = await openProject(null, database);
+  await mkdir(join(project.directory, 'there'));
+
+  for (const [file, why] of [
+    ['there', 'it is a directory'],
+    ['nowhere/report.html', 'ENOENT'],
+  ] as const) {
+    const run = await project.cli(['report', 'all', '--html', file]);
+    expect(run.exitCode).toBe(2);
+    expect(run.stderr).toContain(why);
+  }
+  expect((await project.cli(['report', 'all'])).exitCode).toBe(2);
+});
