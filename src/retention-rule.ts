@@ -1,7 +1,14 @@
 /** What a rule of retention says: the configuration reads it, the room retention carries it out. */
 import type { Format } from './archive-formats.ts';
 
-export const retentionActions = ['delete', 'downsample', 'keep-one-a-day', 'drop-partition', 'archive'] as const;
+export const retentionActions = [
+  'delete',
+  'downsample',
+  'keep-one-a-day',
+  'drop-partition',
+  'archive',
+  'delete-archives',
+] as const;
 export type RetentionAction = (typeof retentionActions)[number];
 
 /** The periods that rows can be put together to; each begins by the calendar in UTC. */

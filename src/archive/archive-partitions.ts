@@ -56,7 +56,6 @@ export async function archivePartitions(deps: ArchiveDeps, order: ArchiveOrder):
       candidates.map(({ partition }) => partition),
     );
   const done: ArchivedPartition[] = [];
-  if (order.drop && candidates.length > 0) await assertWritable(order.store, deps.newId());
   for (const candidate of candidates) {
     try {
       done.push(await archiveOne(deps, parent, candidate, order));
@@ -69,14 +68,16 @@ export async function archivePartitions(deps: ArchiveDeps, order: ArchiveOrder):
   return done;
 }
 
-/** Before a partition leaves its table, and its rows the sight of clients, for a storage that nobody can write to. */
-async function assertWritable(store: Store, id: string): Promise<void> {
-  const name = `can-be-written-${id}`;
-  async function* nothing(): AsyncGenerator<Buffer> {
-    yield Buffer.from('pulse-migrate\n');
+/**
+ * Before a partition leaves its table, and its rows the sight of clients, for a storage that nobody can write to. Under
+ * the name of its archive, which the manifest knows: what a kill leaves behind is found there.
+ */
+async function assertWritable(store: Store, object: string): Promise<void> {
+  async function* little(): AsyncGenerator<Buffer> {
+    yield Buffer.from('pulse-migrate looks whether it can write here\n');
   }
-  await store.put(name, nothing());
-  await store.remove(name);
+  await store.put(object, little());
+  await store.remove(object);
 }
 
 /** What is worth knowing of a partition that was detached and not dropped. */
@@ -101,8 +102,10 @@ async function archiveOne(
   const entry = await beginArchive(deps, candidate, order);
   const there = await standing(session, partition);
   if (there === null) throw new PulseError('not-possible', `${partition.name} was dropped meanwhile`);
+  const begun = async () => (await readArchives(session, order.schema)).find((one) => one.entry === entry);
   if (order.drop && there.attached) {
     try {
+      await assertWritable(order.store, (await begun())?.object ?? entry);
       await order.detach(parent, partition);
     } catch (error) {
       const still = await standing(session, partition);
@@ -110,7 +113,7 @@ async function archiveOne(
       throw error;
     }
   }
-  const archive = (await readArchives(session, order.schema)).find((one) => one.entry === entry);
+  const archive = await begun();
   if (archive === undefined) throw new PulseError('not-possible', `the manifest lost the row of ${partition.name}`);
   const { rows, stored } = await writeArchive(deps, archive, order);
   const { object } = archive;

@@ -72,6 +72,11 @@ export function forgetArchive(schema: string, entry: string): Sql {
   return sql`DELETE FROM ${ident(schema, 'archive')} WHERE entry = ${entry}::pg_catalog.uuid AND rows IS NULL`;
 }
 
+/** Of an archive that is deleted for good. */
+export function dropArchive(schema: string, entry: string): Sql {
+  return sql`DELETE FROM ${ident(schema, 'archive')} WHERE entry = ${entry}::pg_catalog.uuid AND dropped`;
+}
+
 interface ArchiveRow {
   readonly entry: string;
   readonly table_schema: string;

@@ -43,6 +43,32 @@ export async function archiveOld(archive: ArchiveAndDrop, run: RuleRun, { rule, 
   });
 }
 
+/** Which archives a rule wants deleted for good. */
+export interface DeleteArchives {
+  readonly table: TableName;
+  /** Those whose rows all lie before it. */
+  readonly before: Instant;
+  /** To be sent in the transaction that forgets an archive. */
+  readonly recorded: (archived: Archived) => Sql;
+}
+
+/** Deletes archives: as `ArchiveAndDrop`, the room archive does it. */
+export type DeleteOldArchives = (order: DeleteArchives) => Promise<void>;
+
+/** Has the archives deleted whose partitions ended at the cutoff or before. */
+export async function deleteOldArchives(
+  deleteArchives: DeleteOldArchives,
+  run: RuleRun,
+  { target, cutoff }: FitRule,
+): Promise<void> {
+  const { schema, name } = target;
+  await deleteArchives({
+    table: { schema, name },
+    before: instantOfUtc(cutoff),
+    recorded: (archived) => retentionStep(run.schema, run.id, stepOf(archived)),
+  });
+}
+
 function stepOf(archived: Archived): RetentionStep {
   const { from, to, rows } = archived;
   return { removed: rows, first: spanned(from), last: spanned(to), partition: shownName(archived) };

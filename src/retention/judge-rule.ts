@@ -21,6 +21,8 @@ export function byPartition(action: RetentionAction): boolean {
 
 /** Holds a rule against the table as it is: nothing of it may come out only when rows are gone. Pure. */
 export function judgeRule(rule: RetentionRule, target: Target): Judgement {
+  // What it takes is no row of the table.
+  if (rule.action === 'delete-archives') return { obstacles: timeObstacles(rule, target), warnings: [] };
   return {
     obstacles: [
       ...timeObstacles(rule, target),

@@ -85,7 +85,10 @@ async function planned(session: Session, examined: ExaminedRule): Promise<Planne
   const unknown = unknownOf(examined);
   if (examined.fit === null) return unknown;
   const { fit } = examined;
-  const effects = byPartition(fit.rule.action) ? [] : [...new Set(fit.target.references.map(effect))];
+  const effects =
+    byPartition(fit.rule.action) || fit.rule.action === 'delete-archives'
+      ? []
+      : [...new Set(fit.target.references.map(effect))];
   const plan = { ...unknown, table: shownName(fit.target), cutoff: isoOfUtc(fit.cutoff), effects };
   const refused = await refusal(session, fit);
   if (refused !== null) return { ...plan, obstacles: [refused] };
@@ -95,6 +98,9 @@ async function planned(session: Session, examined: ExaminedRule): Promise<Planne
     case 'drop-partition':
     case 'archive':
       return planDrop(session, fit, plan);
+    case 'delete-archives':
+      // What there is of them the manifest knows, which is another room's.
+      return plan;
     default:
       return planPeriods(session, fit, plan);
   }

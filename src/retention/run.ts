@@ -7,7 +7,7 @@ import { type BlockerWatch, blockerWatch } from '../postgres/blockers.ts';
 import { StatementError } from '../postgres/errors.ts';
 import type { LockPatience } from '../postgres/lock-schedule.ts';
 import type { ArchivePlace, RetentionAction } from '../retention-rule.ts';
-import { type ArchiveAndDrop, archiveOld } from './archive-old.ts';
+import { type ArchiveAndDrop, archiveOld, type DeleteOldArchives, deleteOldArchives } from './archive-old.ts';
 import { isoOfUtc } from './cutoff.ts';
 import { deleteBatches } from './delete-batches.ts';
 import { dropPartitions } from './drop-partitions.ts';
@@ -23,6 +23,7 @@ export interface RunInput extends RetentionInput {
   readonly waitMs: number;
   readonly patience: LockPatience;
   readonly archive: ArchiveAndDrop;
+  readonly deleteArchives: DeleteOldArchives;
 }
 
 export interface RunDeps extends RetentionDeps {
@@ -151,6 +152,7 @@ const work: Readonly<Record<RetentionAction, Work>> = {
   'keep-one-a-day': workPeriods,
   'drop-partition': dropPartitions,
   archive: (_deps, run, fit, { archive }) => archiveOld(archive, run, fit),
+  'delete-archives': (_deps, run, fit, { deleteArchives }) => deleteOldArchives(deleteArchives, run, fit),
 };
 
 async function carryOut(

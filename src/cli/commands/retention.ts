@@ -1,21 +1,22 @@
 import type { Command } from 'commander';
-import type { Store } from '../../archive/store.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PulseError } from '../../errors.ts';
-import type { TableName } from '../../partitions/catalog.ts';
-import type { Session } from '../../postgres/session.ts';
-import type { ArchiveAndDrop } from '../../retention/archive-old.ts';
 import type { PlannedRule } from '../../retention/plan.ts';
 import type { RanRule, RunResult } from '../../retention/run.ts';
-import type { ArchivePlace } from '../../retention-rule.ts';
-import type { RunnerDeps } from '../../runner/step.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { openSession, openSettings, runnerDeps, timeFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, count, duration } from '../render/format.ts';
 import type { Style } from '../style.ts';
-import { detachPartition, inSql } from './archive-and-drop.ts';
+import {
+  archiveAndDrop,
+  archivesDeleter,
+  archivesOf,
+  type ShownArchive,
+  storesOf,
+  unfinishedOf,
+} from './retention-archives.ts';
 
 export function registerRetention(program: Command, addAction: AddAction): void {
   const group = program
@@ -82,6 +83,8 @@ function inputOf(settings: Settings, asked: Asked) {
 interface ShownRule extends PlannedRule {
   /** Partitions, by schema and name, that an earlier run took out of the table and did not come to drop. */
   readonly unfinished: readonly string[];
+  /** What `delete-archives` would delete for good. */
+  readonly archives: readonly ShownArchive[];
 }
 
 async function planOf(
@@ -95,7 +98,10 @@ async function planOf(
     const { planRetention } = await import('../../retention/plan.ts');
     const { rules } = await planRetention(session, inputOf(settings, asked), mayLieAhead);
     const shown: ShownRule[] = [];
-    for (const rule of rules) shown.push({ ...rule, unfinished: await unfinishedOf(session, settings, rule) });
+    for (const rule of rules) {
+      const unfinished = await unfinishedOf(session, settings, rule);
+      shown.push({ ...rule, unfinished, archives: await archivesOf(session, settings, rule) });
+    }
     return { rules: shown };
   } finally {
     await session.close();
@@ -117,51 +123,14 @@ async function runRules(invocation: Invocation, tables: readonly string[]): Prom
     const { runRetention } = await import('../../retention/run.ts');
     const deps = await runnerDeps(invocation, opened);
     const archive = archiveAndDrop(deps, settings, await storesOf(invocation, settings, tables));
-    const input = { ...inputOf(settings, asked), waitMs: settings.lockWaitMs, patience: settings.lock, archive };
+    const deleteArchives = archivesDeleter(invocation, deps, settings);
+    const patience = settings.lock;
+    const input = { ...inputOf(settings, asked), waitMs: settings.lockWaitMs, patience, archive, deleteArchives };
     const result = await runRetention(deps, input);
     return { result: { dry: false, ...result }, text: quiet ? '' : renderRun(result, invocation.style) };
   } finally {
     await opened.session.close();
   }
-}
-
-type Stores = ReadonlyMap<ArchivePlace, Store>;
-
-/** The storage of each rule that archives: a place that is none is told before anything is done. */
-async function storesOf({ runtime }: Invocation, { retention }: Settings, tables: readonly string[]): Promise<Stores> {
-  const stores = new Map<ArchivePlace, Store>();
-  for (const { table, archive } of retention) {
-    if (archive === null || (tables.length > 0 && !tables.includes(table))) continue;
-    const { openStore } = await import('../../archive/open-store.ts');
-    const { place, endpoint } = archive;
-    stores.set(archive, await openStore(place, { endpoint, cwd: runtime.cwd, env: runtime.env }));
-  }
-  return stores;
-}
-
-/** What `partition archive --drop` does, for a rule. */
-function archiveAndDrop(deps: RunnerDeps, settings: Settings, stores: Stores): ArchiveAndDrop {
-  return async ({ table, before, to, recorded }) => {
-    const store = stores.get(to);
-    if (store === undefined) throw new TypeError(`no storage was opened for ${to.place}`);
-    const { archivePartitions } = await import('../../archive/archive-partitions.ts');
-    await archivePartitions(deps, {
-      ...{ table: inSql(table), names: [], before, drop: true, store, place: store.shown },
-      ...{ schema: settings.ledgerSchema, endpoint: to.endpoint, format: to.format },
-      // --i-know has said it for all rules.
-      confirm: () => undefined,
-      detach: (...names) => detachPartition(deps, settings, before, names),
-      alongside: ({ partition, from, to: end }, rows) => recorded({ ...partition, from, to: end, rows }),
-    });
-  };
-}
-
-async function unfinishedOf(session: Session, settings: Settings, rule: PlannedRule): Promise<readonly string[]> {
-  if (rule.action !== 'archive' || rule.cutoff === null) return [];
-  const { unfinishedPartitions } = await import('../../archive/archive-partitions.ts');
-  const nameOf = ({ schema, name }: TableName) => `${schema}.${name}`;
-  const partitions = await unfinishedPartitions(session, settings.ledgerSchema, (one) => nameOf(one) === rule.table);
-  return partitions.map(nameOf);
 }
 
 /** In a protected environment nothing goes without the name of its database. */
@@ -192,6 +161,7 @@ function renderRule(rule: ShownRule, style: Style, verbose: boolean): string {
     `${head}, so before ${cutoff}`,
     `  ${amount(rule)}`,
     ...rule.partitions.map(({ name, from, to, bytes: size }) => `  ${name}  ${from ?? '…'} to ${to}  ${bytes(size)}`),
+    ...rule.archives.map(({ object, rows, bytes: size }) => `  ${object}  ${count(rows, 'row')}  ${bytes(size)}`),
     ...rule.unfinished.map((name) => `  ${name}  out of the table already: archived and dropped first`),
     ...rule.effects.map((effect) => `  along with it: to delete will ${effect}`),
     ...rule.warnings.map((warning) => style.careful(`  ${style.symbols.warning} ${warning}`)),
@@ -209,8 +179,12 @@ function amount({
   periods,
   partitions,
   archive,
+  archives,
   action,
-}: PlannedRule): string {
+}: ShownRule): string {
+  if (action === 'delete-archives') {
+    return archives.length === 0 ? 'nothing to do' : `${count(archives.length, 'archive')} would go for good`;
+  }
   if (action === 'drop-partition' || action === 'archive') {
     if (partitions.length === 0) return 'nothing to do';
     return `${count(partitions.length, 'partition')}${rows === null ? '' : `, about ${count(rows, 'row')}`}${archive === null ? '' : `, to ${archive.place} as ${archive.format}`}`;
@@ -232,6 +206,10 @@ function renderRan(ran: RanRule, style: Style): string {
   const done = style.good(style.symbols.done);
   if (transactions === 0) return `${done} ${action} on ${table}: nothing to do`;
   const rows = made > 0 ? `${count(removed, 'row')} became ${made}` : `${count(removed, 'row')} gone`;
+  if (action === 'delete-archives') {
+    const what = `${count(partitions.length, 'archive')}, ${count(removed, 'row')}`;
+    return `${done} ${action} of ${table}: ${what}, gone for good ${style.faint(duration(durationMs))}`;
+  }
   if (archive !== null) {
     const what = `${count(partitions.length, 'partition')}, ${count(removed, 'row')}`;
     return `${done} ${action} on ${table}: ${what}, in ${archive.place}, read back, dropped ${style.faint(duration(durationMs))}`;

@@ -238,7 +238,7 @@ test('a value that Parquet has no place for is refused with the cure before its 
   expect(await database.admin("SELECT relispartition FROM pg_class WHERE relname = 'numbers_1'")).toEqual([
     { relispartition: true },
   ]);
-  expect(await readdir(join(project.directory, 'old'))).toEqual([]);
+  expect(await readdir(join(project.directory, 'old')).catch(() => [])).toEqual([]);
 });
 
 test('a Parquet file that was changed is told as damaged, and nothing of it is restored', async ({ database }) => {

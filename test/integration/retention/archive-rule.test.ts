@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { TestDatabase } from '../../support/database.ts';
@@ -157,6 +157,46 @@ test('a rule whose table is partitioned by another column than its time is refus
   expect(run.json()).toMatchObject({ exitCode: 2, error: { code: 'not-possible' } });
   expect(run.json().error?.message).toContain('not partitioned by ranges of seen');
   expect(await stateOf(database)).toEqual(before);
+});
+
+test('archives that are older than a rule says go for good with their objects, and no other does', async ({
+  database,
+}) => {
+  await database.admin(logs());
+  const project = await openProject(null, database);
+  await project.configure(`retention:
+  '"Old logs"':
+    - { action: archive, time: at, after: 1 year, to: old }
+    - { action: delete-archives, time: at, after: 2 years }
+`);
+  // Beside a partition that stays; and one of these objects is gone already, as behind a kill.
+  await project.done(['partition', 'archive', '"Old logs"', 'logs_3', '--to', 'beside']);
+  await project.done(['retention', 'run', '--i-know']);
+  const [gone = ''] = await readdir(join(project.directory, 'old'));
+  await rm(join(project.directory, 'old', gone));
+
+  const plan = await project.done(['retention', 'plan', '--json']);
+  const dry = await project.done(['retention', 'run']);
+  const before = (await project.done(['partition', 'archives', '--json'])).json<{ archives: unknown[] }>().result
+    .archives;
+  const run = await project.done(['retention', 'run', '--i-know', '--json']);
+
+  const partitions = ['public.logs_1', 'public.logs_2', 'public.logs_3'];
+  expect(plan.json().result).toMatchObject({
+    rules: [{ action: 'delete-archives', archives: [{ name: 'logs_1', rows: 100 }, {}, {}], obstacles: [] }, {}],
+  });
+  expect(dry.stdout).toContain('3 archives would go for good');
+  expect(before).toHaveLength(4);
+  expect(run.json().result).toMatchObject({ rules: [{ action: 'delete-archives', removed: 300, partitions }, {}] });
+  expect(await readdir(join(project.directory, 'old'))).toEqual([]);
+  expect(await readdir(join(project.directory, 'beside'))).toHaveLength(1);
+  const left = (await project.done(['partition', 'archives', '--json'])).json().result;
+  expect(left).toMatchObject({ archives: [{ partition: { name: 'logs_3' }, dropped: false }] });
+  expect(
+    await database.admin(
+      "SELECT removed::int FROM pulse_migrate.retention_run WHERE action = 'delete-archives' ORDER BY id",
+    ),
+  ).toEqual([{ removed: 0 }, { removed: 300 }]);
 });
 
 test('an old partition that is partitioned itself is refused beforehand, and old rows in the DEFAULT one are told', async ({

@@ -53,7 +53,7 @@ test('the rules of the example fit the tables of Pulse, and take what its table 
   const before = await planned();
   const refused = await project.cli(['retention', 'run', '--i-know', '--json']);
 
-  expect(before).toHaveLength(14);
+  expect(before).toHaveLength(15);
   expect(before.flatMap(({ table, obstacles }) => obstacles.map(({ cure }) => [table, cure]))).toEqual([
     ['commits', expect.stringContaining('pulse-migrate partition convert commits --by committed_at;')],
     ['audit_logs', expect.stringContaining('pulse-migrate partition convert audit_logs --by timestamp;')],
