@@ -1,6 +1,8 @@
 import { PulseError } from '../errors.ts';
+import type { ProgressEvent } from '../events.ts';
 import { type Instant, isoOf } from '../partitions/calendar.ts';
 import { oidsOf, type PartitionedTable, readPartitionedTables, type TableName } from '../partitions/catalog.ts';
+import { isTyped, typedName } from '../partitions/shown-name.ts';
 import { explainOwnStatement } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import {
@@ -49,7 +51,10 @@ export async function archivePartitions(deps: ArchiveDeps, order: ArchiveOrder):
   const { session } = deps;
   const parent = await parentOf(session, order.table);
   const archives = await forgetUnfinished(session, order, parent);
-  const candidates = [...(await detachedBefore(session, archives)), ...chosen(parent, order)];
+  const left = await detachedBefore(session, archives);
+  const again = left.filter(({ partition }) => order.names.length === 0 || isAnyOf(order.names, partition));
+  if (!order.drop) for (const { partition } of again) deps.emit(leftAlone(parent, partition));
+  const candidates = [...(order.drop ? again : []), ...chosen(parent, order, left)];
   if (order.drop && candidates.length > 0)
     order.confirm(
       parent,
@@ -149,18 +154,21 @@ async function parentOf(session: Session, name: string): Promise<PartitionedTabl
   });
 }
 
-function chosen(parent: PartitionedTable, { names, before }: ArchiveOrder): readonly Candidate[] {
+function chosen(
+  parent: PartitionedTable,
+  { names, before }: ArchiveOrder,
+  left: readonly Candidate[],
+): readonly Candidate[] {
   const partitions = parent.partitions.map((partition) => ({ partition, candidate: candidateOf(parent, partition) }));
   for (const name of names) {
-    if (partitions.some(({ partition }) => isNamed(partition, name))) continue;
+    if (partitions.some(({ partition }) => isTyped(partition, name))) continue;
+    if (left.some(({ partition }) => isTyped(partition, name))) continue;
     throw new PulseError('not-possible', `${parent.name} has no partition ${name}`, {
       hint: `pulse-migrate partition list ${parent.name}`,
     });
   }
   const picked = partitions.filter(({ partition }) =>
-    before === null
-      ? names.some((name) => isNamed(partition, name))
-      : partition.range.to !== null && partition.range.to <= before,
+    before === null ? isAnyOf(names, partition) : partition.range.to !== null && partition.range.to <= before,
   );
   const other = picked.find(({ partition }) => !partition.isTable);
   if (other === undefined) return picked.map(({ candidate }) => candidate);
@@ -173,6 +181,17 @@ function chosen(parent: PartitionedTable, { names, before }: ArchiveOrder): read
   );
 }
 
+const isAnyOf = (names: readonly string[], partition: TableName) => names.some((name) => isTyped(partition, name));
+
+/** Archived without being dropped it would count as done, and stand outside of its table for good. */
+function leftAlone(parent: TableName, { schema, name }: TableName): ProgressEvent {
+  return {
+    type: 'warning',
+    message: `${schema}.${name} was taken out of its table by a run with --drop that did not finish, and is left alone`,
+    hint: `finish it: pulse-migrate partition archive ${typedName(parent)} ${typedName({ schema, name })} --to … --drop --i-know; or attach it again by ALTER TABLE … ATTACH PARTITION`,
+  };
+}
+
 function candidateOf(
   parent: PartitionedTable,
   { schema, name, range }: PartitionedTable['partitions'][number],
@@ -183,10 +202,6 @@ function candidateOf(
     from: range.from === null ? null : isoOf(range.from),
     to: range.to === null ? null : isoOf(range.to),
   };
-}
-
-function isNamed({ schema, name }: TableName, typed: string): boolean {
-  return typed === name || typed === `${schema}.${name}`;
 }
 
 function isSame(a: TableName, b: TableName): boolean {

@@ -3,6 +3,7 @@ import { boundLiteral, type ClosedRange } from '../partitions/bounds.ts';
 import { instantOf } from '../partitions/calendar.ts';
 import { type PartitionedTable, readPartitionedTables, type TableName, utcSettings } from '../partitions/catalog.ts';
 import { statementsApart, statementsToAttach } from '../partitions/new-partition.ts';
+import { typedName } from '../partitions/shown-name.ts';
 import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import { type LockPatience, lockTimeout, pauseAfter } from '../postgres/lock-schedule.ts';
 import type { Session } from '../postgres/session.ts';
@@ -44,12 +45,46 @@ export async function restoreArchive(deps: RestoreDeps, archive: Archive, reques
       hint: `rename it, or leave it: an archive is only restored where its partition is gone`,
     });
   }
+  await assertRoom(deps.session, table, range, archive);
   try {
     if (there === null) await load(deps, archive, written, table, range, request);
     await attach(deps, archive, table, range, request);
   } catch (error) {
-    throw explainOwnStatement(error, `restoring ${archive.partition.name}`);
+    const explained = explainOwnStatement(error, `restoring ${archive.partition.name}`);
+    if (!(explained instanceof PulseError)) throw explained;
+    throw explained.withResult(explained.result, [...explained.now, ...(await loadedAlone(deps.session, archive))]);
   }
+}
+
+/** Before anything is loaded: ATTACH would find such rows only at the end. */
+async function assertRoom(
+  session: Session,
+  { schema, name, key, defaultPartition }: PartitionedTable,
+  range: ClosedRange,
+  { partition }: Archive,
+): Promise<void> {
+  if (defaultPartition === null) return;
+  const column = ident(key.column);
+  const [from, to] = [boundLiteral(key.type, range.from), boundLiteral(key.type, range.to)];
+  const [row] = await session.rows<{ held: boolean }>(sql`${utcSettings};
+SELECT EXISTS (SELECT FROM ONLY ${ident(defaultPartition.schema, defaultPartition.name)} WHERE ${column} >= ${from} AND ${column} < ${to}) AS held`);
+  if (row?.held !== true) return;
+  throw new PulseError(
+    'not-possible',
+    `the DEFAULT partition ${shown(defaultPartition)} holds rows for the time of ${partition.name}; nothing was restored`,
+    {
+      hint: `they would be in two places: move or delete them first, see: pulse-migrate partition drain ${typedName({ schema, name })} --dry-run`,
+    },
+  );
+}
+
+/** What is worth knowing of a partition that was loaded and not attached. */
+async function loadedAlone(session: Session, { partition }: Archive): Promise<readonly string[]> {
+  const there = await standing(session, partition).catch(() => null);
+  if (there === null || there.attached) return [];
+  return [
+    `${shown(partition)} is loaded and stands as a table of its own; the same command attaches it, or drop it: DROP TABLE ${ident(partition.schema, partition.name).text}`,
+  ];
 }
 
 function shown({ schema, name }: TableName): string {
@@ -102,7 +137,13 @@ ${steadySettings.text}`);
     await triggers('DISABLE');
     if (before !== null) await session.run(before.text);
     const parts = content.through(contentOf(archive, store, deps.signal, null));
-    await session.copyIn(copy.text, parts);
+    await session.copyIn(copy.text, parts).catch((error: unknown) => {
+      // Not of the form that was archived, though the object is whole.
+      if (error instanceof StatementError && /^(22|23|XX001)/.test(error.sqlstate)) {
+        throw notTheSame(archive, `does not hold the rows that were archived (${error.message})`);
+      }
+      throw error;
+    });
     if (behind !== null) await session.run(behind.text);
     await triggers('ENABLE');
     if (!isSame(content.digest(), written.content)) throw notTheSame(archive, 'does not read as it was written');

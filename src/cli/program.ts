@@ -64,7 +64,12 @@ export function buildProgram(runtime: Runtime, addAction: AddAction): Command {
       showGlobalOptions: true,
       // Every command takes flags, so a word that says so says nothing.
       subcommandTerm: (command) =>
-        [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)].join(' '),
+        [
+          command.name(),
+          ...command.registeredArguments.map((argument) =>
+            argument.required ? `<${argument.name()}>` : `[${argument.name()}]`,
+          ),
+        ].join(' '),
     });
   addGlobalFlags(program, false);
   examples(program, [

@@ -143,6 +143,9 @@ function noPeriod({ partitions }: PartitionedTable): string {
     : 'the bounds of its partitions show no period';
 }
 
+/** As for a conversion: a statement that does not name the time plans and locks each of them. */
+const mostPartitions = 400;
+
 interface Extension extends CreateNextInput {
   readonly calendar: Calendar;
   readonly lead: number;
@@ -164,7 +167,15 @@ async function extend(
     const [table] = await readPartitionedTables(deps.session, [oid]);
     if (table === undefined || 'why' in table) throw new PulseError('not-possible', 'the table was dropped meanwhile');
     const horizon = { now: instantOf(input.now), lead: input.lead };
-    const range = missingRanges(input.calendar, coveredOf(table), horizon).find(({ from }) => !passed.has(from));
+    const missing = missingRanges(input.calendar, coveredOf(table), horizon);
+    if (missing.length > mostPartitions) {
+      throw new PulseError(
+        'not-possible',
+        `${table.name} would get ${missing.length} partitions, and more than ${mostPartitions} make every statement slow; none was made`,
+        { hint: 'choose a smaller --lead or a longer --period' },
+      );
+    }
+    const range = missing.find(({ from }) => !passed.has(from));
     if (range === undefined) {
       return { ...nameOf(table), period: input.calendar.period, lead: input.lead, created, waiting };
     }

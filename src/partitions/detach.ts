@@ -11,6 +11,7 @@ import { type Detachable, type DetachFrom, type InboundKey, readDetachFrom, what
 import { chosenOnes, type Way, wayOf } from './detach-choice.ts';
 import { wantsLock, withLockTries } from './lock-tries.ts';
 import { type PlannedStatement, statementLimitMs } from './new-partition.ts';
+import { isTyped } from './shown-name.ts';
 
 export interface DetachInput {
   /** As typed, quoted as in SQL. */
@@ -112,7 +113,11 @@ async function chosen(
     if (error instanceof StatementError && ['42602', '42601'].includes(error.sqlstate)) return null;
     throw error;
   });
-  const partition = table.partitions.find((known) => known.oid === named?.oid);
+  const typed = input.partition;
+  const partition =
+    table.partitions.find((known) => known.oid === named?.oid) ??
+    // Its schema need not be in the search_path.
+    table.partitions.find((known) => isTyped(known, typed));
   if (partition !== undefined) return { already: [], wanted: chosenOnes([partition], input) };
   if (named === null || named.parent !== null) {
     const what = named === null ? 'does not exist' : `is a partition of ${named.parent}`;

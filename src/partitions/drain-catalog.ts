@@ -43,7 +43,7 @@ WHERE c.oid = pg_catalog.to_regclass(${ident(partition.schema, partition.name).t
   return row?.facts ?? null;
 }
 
-/** The days that rows lie on with their numbers, and how many rows are for no partition: without a time, or at infinity. */
+/** The days that rows lie on with their numbers, and how many rows are for no partition: without a time, at infinity, or outside of the years 1 to 9999. */
 export interface WaitingDays {
   readonly days: ReadonlyArray<{ readonly day: Instant; readonly rows: number }>;
   readonly timeless: number;
@@ -59,7 +59,7 @@ export async function readWaitingDays(
   const rows = await session
     .rows<{ day: string | null; rows: number }>(sql`BEGIN READ ONLY; ${utcSettings};
 SET LOCAL search_path = ''; SET LOCAL row_security = off;
-SELECT CASE WHEN pg_catalog.isfinite(${column}) THEN
+SELECT CASE WHEN ${column} >= '0001-01-01' AND ${column} < '10000-01-01' THEN
     (pg_catalog.date_part('epoch', pg_catalog.date_trunc('day', ${column}::pg_catalog.timestamp)) * 1000000)::pg_catalog.int8::pg_catalog.text END AS day,
   pg_catalog.count(*)::pg_catalog.float8 AS rows
 FROM ONLY ${ident(partition.schema, partition.name)} AS d GROUP BY 1`)

@@ -1,4 +1,5 @@
 import type { Settings } from '../../config/settings.ts';
+import { PulseError } from '../../errors.ts';
 import type { Instant } from '../../partitions/calendar.ts';
 import type { TableName } from '../../partitions/catalog.ts';
 import { ident } from '../../postgres/sql.ts';
@@ -13,9 +14,16 @@ export async function detachPartition(
   [parent, partition]: readonly [parent: TableName, partition: TableName],
 ): Promise<void> {
   const { detach } = await import('../../partitions/detach.ts');
-  await detach(deps, {
+  const asked = {
     ...{ table: inSql(parent), partition: inSql(partition), before: null, evenCurrent: false, dryRun: false, now },
     patience: { ...lock, timeoutMs: Math.min(lock.timeoutMs, longestLockMs) },
+  };
+  await detach(deps, asked).catch((error: unknown) => {
+    if (!(error instanceof PulseError && error.code === 'confirmation-needed')) throw error;
+    throw new PulseError('not-possible', error.message, {
+      hint: 'choose a day up to which all has ended, or name partitions that have; what takes rows today cannot be dropped this way',
+      cause: error,
+    });
   });
 }
 

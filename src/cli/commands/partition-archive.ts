@@ -5,6 +5,7 @@ import type { Archive } from '../../archive/manifest.ts';
 import type { Settings } from '../../config/settings.ts';
 import { PulseError } from '../../errors.ts';
 import { instantOf } from '../../partitions/calendar.ts';
+import { isTyped } from '../../partitions/shown-name.ts';
 import type { RunnerDeps } from '../../runner/step.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { confirm } from '../confirm.ts';
@@ -195,9 +196,8 @@ async function restorePartition(
       import('../../archive/open-store.ts'),
     ]);
     const schema = settings.ledgerSchema;
-    const is = (typed: string, one: Archive['table']) => typed === one.name || typed === `${one.schema}.${one.name}`;
     const archive = (await readArchives(deps.session, schema)).findLast(
-      (one) => is(name, one.table) && is(partition, one.partition) && one.written !== null,
+      (one) => isTyped(one.table, name) && isTyped(one.partition, partition) && one.written !== null,
     );
     if (archive === undefined) {
       throw new PulseError('not-possible', `no archive of a partition ${partition} of ${name} is recorded`, {

@@ -6,6 +6,7 @@ import type { Conversion } from '../../partitions/convert/conversion.ts';
 import type { ConvertDeps } from '../../partitions/convert/deps.ts';
 import type { ConversionStatus } from '../../partitions/convert/status.ts';
 import { uniqueChoices } from '../../partitions/convert/widen.ts';
+import { typedName } from '../../partitions/shown-name.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { openSession, openSettings, positiveInteger, runnerDeps, textFlag } from '../open.ts';
@@ -219,8 +220,8 @@ function dutyOf(flags: Invocation['flags']): number {
 }
 
 const next: Readonly<Partial<Record<ConversionStatus['phase'], (status: ConversionStatus) => string>>> = {
-  completed: ({ name, oldTable, mayFinish }) =>
-    `${oldTable} is kept; ${mayFinish ? 'drop it' : 'later drop it'}: pulse-migrate partition finish ${name} --i-know; or go back: pulse-migrate partition rollback ${name}`,
+  completed: ({ oldTable, mayFinish, ...status }) =>
+    `${oldTable} is kept; ${mayFinish ? 'drop it' : 'later drop it'}: pulse-migrate partition finish ${typedName(status)} --i-know; or go back: pulse-migrate partition rollback ${typedName(status)}`,
   finished: () => 'the old table is dropped',
   aborted: () => 'the table is as it was',
   'rolled-back': () => 'the old table is back, with everything that was written',
@@ -236,11 +237,14 @@ function rendered(status: ConversionStatus, style: Style): string {
     `longest lock ${duration(status.worstLockMs)}`,
   ];
   const time = status.swappedAt === null ? '' : `  swapped ${moment(status.swappedAt)}`;
-  const what = next[phase]?.(status) ?? `go on: pulse-migrate partition resume ${name}`;
+  const table = typedName(status);
+  const what =
+    next[phase]?.(status) ??
+    `go on: pulse-migrate partition resume ${table}${status.swappedAt === null ? `; or give it up: pulse-migrate partition abort ${table}` : ''}`;
   return [
     `${style.strong(name)} by ${key}, a partition each ${period}: ${phase}${time}`,
     style.faint(`  ${facts.join(', ')}`),
-    ...(status.lastError === null ? [] : [style.bad(`  ${status.lastError}`)]),
+    ...(status.lastError === null ? [] : [style.bad(`  the last run ended with: ${status.lastError}`)]),
     `  ${style.accent(style.symbols.pointer)} ${what}`,
   ].join('\n');
 }

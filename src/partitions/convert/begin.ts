@@ -5,6 +5,7 @@ import { boundLiteral, type ClosedRange, type KeyType } from '../bounds.ts';
 import { calendarOf, type Period } from '../calendar.ts';
 import type { TableName } from '../catalog.ts';
 import { fitted } from '../leaf-name.ts';
+import { typedName } from '../shown-name.ts';
 import {
   type Conversion,
   type ConversionSpec,
@@ -102,7 +103,7 @@ VALUES (${facts.oid}, ${facts.schema}, ${facts.name}, 'prepared', '{}', ${work.t
       error.constraint === 'partition_conversion_one_idx'
     ) {
       throw new PulseError('not-possible', `${facts.name} is being converted already`, {
-        hint: `pulse-migrate partition resume ${facts.name}`,
+        hint: `pulse-migrate partition resume ${typedName(facts)}`,
       });
     }
     throw error;

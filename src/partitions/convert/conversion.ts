@@ -1,7 +1,7 @@
 import { PulseError } from '../../errors.ts';
 import { StatementError } from '../../postgres/errors.ts';
 import type { Session } from '../../postgres/session.ts';
-import { ident, type Sql, sql } from '../../postgres/sql.ts';
+import { ident, raw, type Sql, sql } from '../../postgres/sql.ts';
 import type { KeyType } from '../bounds.ts';
 import type { Period } from '../calendar.ts';
 import type { TableName } from '../catalog.ts';
@@ -158,6 +158,10 @@ COMMIT`);
   }
 }
 
+/** In ISO 8601, whatever zone the role or the database has. */
+const utc = (column: string) =>
+  raw(`pg_catalog.to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`);
+
 /** Conversions that are not over, or also those that are; the latest first. */
 export async function readConversions(session: Session, schema: string, where: Sql): Promise<readonly Conversion[]> {
   const table = ident(schema, conversionTable);
@@ -168,7 +172,7 @@ export async function readConversions(session: Session, schema: string, where: S
   const rows = await session.rows<{ conversion: Conversion }>(sql`SELECT pg_catalog.json_build_object(
   'id', id, 'sourceOid', source_oid::pg_catalog.int8, 'targetOid', target_oid::pg_catalog.int8, 'schema', schema_name, 'name', table_name,
   'phase', phase, 'spec', spec, 'filenode', filenode, 'blocks', blocks, 'nextBlock', next_block, 'rowsCopied', rows_copied, 'copyMs', copy_ms,
-  'indexesBuilt', indexes_built, 'worstLockMs', worst_lock_ms, 'startedAt', started_at, 'swappedAt', swapped_at, 'endedAt', ended_at,
+  'indexesBuilt', indexes_built, 'worstLockMs', worst_lock_ms, 'startedAt', ${utc('started_at')}, 'swappedAt', ${utc('swapped_at')}, 'endedAt', ${utc('ended_at')},
   'lastError', last_error, 'mayFinish', COALESCE(pg_catalog.clock_timestamp() >= swapped_at
     + pg_catalog.make_interval(secs => (spec ->> 'retainMs')::pg_catalog.float8 / 1000), false)) AS conversion
 FROM ${table} WHERE ${where} ORDER BY id DESC`);

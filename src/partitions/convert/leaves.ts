@@ -15,12 +15,12 @@ export interface Extent {
   readonly last: Instant | null;
 }
 
-/** The earliest and the latest time of the table that are finite. Reads all of it where the column has no index. */
+/** The earliest and the latest time of the table within the years 1 to 9999; other rows are for the DEFAULT partition. Reads all of it where the column has no index. */
 export async function extentOf(session: Session, table: TableName, column: string): Promise<Extent> {
   const key = ident(column);
   const micros = (of: string) =>
     sql`(SELECT (pg_catalog.date_part('epoch', ${key}::pg_catalog.timestamp)::pg_catalog.numeric * 1000000)::pg_catalog.int8::pg_catalog.text
-      FROM ONLY ${ident(table.schema, table.name)} WHERE ${key} > '-infinity' AND ${key} < 'infinity' ORDER BY ${key} ${of === 'last' ? sql`DESC` : sql`ASC`} LIMIT 1)`;
+      FROM ONLY ${ident(table.schema, table.name)} WHERE ${key} >= '0001-01-01' AND ${key} < '10000-01-01' ORDER BY ${key} ${of === 'last' ? sql`DESC` : sql`ASC`} LIMIT 1)`;
   const [row] = await session.rows<{ first: string | null; last: string | null }>(
     sql`SELECT ${micros('first')} AS first, ${micros('last')} AS last`,
   );

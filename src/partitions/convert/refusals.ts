@@ -18,8 +18,11 @@ export interface Refusal {
  * a dependent of a kind that this list does not name is one of them.
  */
 export function refusalsOf(facts: SourceFacts, wanted: Wanted): readonly Refusal[] {
+  const about = aboutTheTable(facts);
+  // Of what is no ordinary table the rest says nothing.
+  if (facts.kind !== 'r') return about.slice(0, 1);
   return [
-    ...aboutTheTable(facts),
+    ...about,
     ...aboutTheKey(facts, wanted),
     ...aboutIndexes(facts, wanted),
     ...aboutConstraints(facts),

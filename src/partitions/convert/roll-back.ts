@@ -2,6 +2,7 @@ import { PulseError } from '../../errors.ts';
 import { StatementError } from '../../postgres/errors.ts';
 import { ident, sql } from '../../postgres/sql.ts';
 import type { TableName } from '../catalog.ts';
+import { typedName } from '../shown-name.ts';
 import { triggerName } from './capture.ts';
 import { type Conversion, moveOn, partsOf, readConversion } from './conversion.ts';
 import type { Work } from './deps.ts';
@@ -42,6 +43,16 @@ export async function rollBack(work: Work, conversion: Conversion): Promise<Conv
       () => catchUp(work, conversion, 'back'),
     );
   } catch (error) {
+    if (error instanceof StatementError && /^42(703|804|P01)$/.test(error.sqlstate)) {
+      throw new PulseError(
+        'not-possible',
+        `${name} was altered since the exchange, and what was written to it does not fit the old table: ${error.message}`,
+        {
+          hint: `make it again what it was (columns and types), then run the command again; or keep the partitions: pulse-migrate partition finish ${typedName(conversion)} --i-know`,
+          cause: error,
+        },
+      );
+    }
     if (!(error instanceof StatementError && error.sqlstate === '23505')) throw error;
     throw new PulseError(
       'not-possible',

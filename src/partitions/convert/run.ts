@@ -2,6 +2,7 @@ import { PulseError } from '../../errors.ts';
 import { blockerWatch } from '../../postgres/blockers.ts';
 import { explainOwnStatement } from '../../postgres/errors.ts';
 import { ident, sql } from '../../postgres/sql.ts';
+import { typedName } from '../shown-name.ts';
 import { beginConversion, type ConvertInput } from './begin.ts';
 import { buildIndexes } from './build-indexes.ts';
 import { beginCapture } from './capture.ts';
@@ -41,7 +42,7 @@ export async function abort(deps: ConvertDeps, table: string): Promise<Conversio
     const { name, phase } = conversion;
     if (isAny(phase, ['swapped', 'completed'])) {
       throw new PulseError('not-possible', `${name} consists of partitions by now`, {
-        hint: `pulse-migrate partition rollback ${name}`,
+        hint: `pulse-migrate partition rollback ${typedName(conversion)}`,
       });
     }
     return isOver(phase) ? clearAway(work, conversion) : clearAway(work, await abandon(work, conversion));
@@ -59,7 +60,9 @@ export async function undo(deps: ConvertDeps, table: string): Promise<Conversion
     if (!isAny(phase, ['swapped', 'completed'])) {
       throw new PulseError('not-possible', `the conversion of ${name} is ${phase}: there is nothing to roll back`, {
         hint:
-          phase === 'finishing' ? `pulse-migrate partition resume ${name}` : `pulse-migrate partition abort ${name}`,
+          phase === 'finishing'
+            ? `pulse-migrate partition resume ${typedName(conversion)}`
+            : `pulse-migrate partition abort ${typedName(conversion)}`,
       });
     }
     return clearAway(work, await rollBack(work, conversion));
@@ -76,20 +79,24 @@ export async function finish(deps: ConvertDeps, table: string): Promise<Conversi
     if (phase === 'finishing') return clearAway(work, conversion);
     if (phase !== 'completed') {
       throw new PulseError('not-possible', `the conversion of ${name} is ${phase}, not completed`, {
-        hint: `pulse-migrate partition resume ${name}`,
+        hint: `pulse-migrate partition resume ${typedName(conversion)}`,
       });
     }
     if (!mayFinish) {
       throw new PulseError(
         'not-possible',
-        `${spec.oldName} is to be kept for ${Math.round(spec.retainMs / 60_000)} min after the swap at ${conversion.swappedAt}`,
+        `${spec.oldName} is to be kept for ${inHours(spec.retainMs)} after the swap at ${conversion.swappedAt}`,
         {
-          hint: `run the command again then; until then there is a way back: pulse-migrate partition rollback ${name}`,
+          hint: `run the command again then; until then there is a way back: pulse-migrate partition rollback ${typedName(conversion)}`,
         },
       );
     }
     return clearAway(work, await giveUpOld(work, conversion));
   });
+}
+
+function inHours(ms: number): string {
+  return ms % 3_600_000 === 0 ? `${ms / 3_600_000} h` : `${Math.ceil(ms / 60_000)} min`;
 }
 
 function isAny(phase: Phase, those: readonly Phase[]): boolean {
@@ -169,6 +176,12 @@ async function working(deps: ConvertDeps, act: (work: Work) => Promise<Conversio
   try {
     return await act({ ...deps, blockers });
   } catch (error) {
+    if (error instanceof PulseError && error.code === 'interrupted') {
+      throw new PulseError('interrupted', error.message, {
+        hint: 'how far it is, and what to type next: pulse-migrate partition status',
+        cause: error,
+      });
+    }
     throw explainOwnStatement(error, 'converting the table');
   } finally {
     blockers.close();

@@ -1,5 +1,6 @@
 import { PulseError } from '../../errors.ts';
 import { ident, sql } from '../../postgres/sql.ts';
+import { typedName } from '../shown-name.ts';
 import { dropCapture, guardOn, triggerName } from './capture.ts';
 import { type Conversion, moveOn, partsOf, readConversion } from './conversion.ts';
 import type { Work } from './deps.ts';
@@ -68,7 +69,7 @@ export async function swap(work: Work, conversion: Conversion): Promise<Conversi
 async function unchangedFacts({ session, toolSchema }: Work, conversion: Conversion): Promise<SourceFacts> {
   const { name, spec, sourceOid } = conversion;
   const facts = await readSourceFacts(session, sourceOid, toolSchema);
-  const hint = `the table is untouched; begin anew: pulse-migrate partition abort ${name}, then convert`;
+  const hint = `the table is untouched; begin anew: pulse-migrate partition abort ${typedName(conversion)}, then convert`;
   if (facts === null) throw new PulseError('not-possible', `${name} was dropped meanwhile`, { hint });
   if (structureOf(facts) !== spec.structure || facts.name !== name || facts.schema !== conversion.schema) {
     throw new PulseError('not-possible', `${name} was altered since its conversion began`, { hint });
@@ -80,7 +81,7 @@ async function unchangedFacts({ session, toolSchema }: Work, conversion: Convers
     'not-possible',
     `${name} cannot be converted as it is now: ${refusals.map(({ message }) => message).join('; ')}`,
     {
-      hint: `${first.hint}; then run: pulse-migrate partition resume ${name}`,
+      hint: `${first.hint}; then run: pulse-migrate partition resume ${typedName(conversion)}`,
     },
   );
 }

@@ -5,6 +5,7 @@ import { idleLimit } from '../../postgres/idle-limit.ts';
 import { lockTimeout, pauseAfter } from '../../postgres/lock-schedule.ts';
 import { ident, sql } from '../../postgres/sql.ts';
 import { statementLimitMs } from '../new-partition.ts';
+import { typedName } from '../shown-name.ts';
 import { type Conversion, conversionTable } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { plainSettings } from './source-facts.ts';
@@ -71,15 +72,19 @@ SET LOCAL statement_timeout = ${statementLimitMs}; SET LOCAL lock_timeout = ${li
 }
 
 function gaveUp(
-  { name }: Conversion,
+  conversion: Conversion,
   doing: string,
   tries: number,
   error: Error,
   blockers: readonly string[],
 ): PulseError {
-  return new PulseError('lock-not-obtained', `${name}: ${doing} did not succeed in ${tries} tries: ${error.message}`, {
-    hint: `clients go on undisturbed; wait for the holder or end it, then run: pulse-migrate partition resume ${name}`,
-    now: blockers.map((blocker) => `in the way: ${blocker}`),
-    cause: error,
-  });
+  return new PulseError(
+    'lock-not-obtained',
+    `${conversion.name}: ${doing} did not succeed in ${tries} tries: ${error.message}`,
+    {
+      hint: `clients go on undisturbed; wait for the holder or end it, then run: pulse-migrate partition resume ${typedName(conversion)}`,
+      now: blockers.map((blocker) => `in the way: ${blocker}`),
+      cause: error,
+    },
+  );
 }

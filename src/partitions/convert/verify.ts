@@ -1,5 +1,6 @@
 import { PulseError } from '../../errors.ts';
 import { raw, type Sql, sql } from '../../postgres/sql.ts';
+import { typedName } from '../shown-name.ts';
 import { logColumn } from './begin.ts';
 import { type Conversion, partsOf } from './conversion.ts';
 import type { Work } from './deps.ts';
@@ -33,7 +34,7 @@ export async function verifyCopy(work: Work, conversion: Conversion): Promise<vo
       'not-possible',
       `${conversion.name}: the copy differs from the table: ${ours?.rows} rows here, ${theirs?.rows} there; first differing keys: ${differing.map(({ key }) => key).join(', ')}`,
       {
-        hint: `the table is untouched; end the conversion and report this: pulse-migrate partition abort ${conversion.name}`,
+        hint: `the table is untouched; end the conversion and report this: pulse-migrate partition abort ${typedName(conversion)}`,
       },
     );
   } finally {
@@ -41,14 +42,17 @@ export async function verifyCopy(work: Work, conversion: Conversion): Promise<vo
   }
 }
 
-async function verifyRegistries({ session }: Work, { name, spec }: Conversion, target: string): Promise<void> {
+async function verifyRegistries({ session }: Work, conversion: Conversion, target: string): Promise<void> {
+  const { name, spec } = conversion;
   for (const registry of spec.registries ?? []) {
     const [counts] = await session.rows<{ wanted: number; held: number }>(registryCounts(target, registry));
     if (counts?.wanted === counts?.held) continue;
     throw new PulseError(
       'not-possible',
       `${name}: ${registry.name} holds ${counts?.held} keys of ${registry.key}, and not ${counts?.wanted}`,
-      { hint: `the table is untouched; end the conversion and report this: pulse-migrate partition abort ${name}` },
+      {
+        hint: `the table is untouched; end the conversion and report this: pulse-migrate partition abort ${typedName(conversion)}`,
+      },
     );
   }
 }

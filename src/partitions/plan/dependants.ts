@@ -1,6 +1,6 @@
 import { type Refusal, refusalsOf } from '../convert/refusals.ts';
 import type { SourceFacts } from '../convert/source-facts.ts';
-import { shownTable } from './shown-name.ts';
+import { shownTable } from '../shown-name.ts';
 
 /** What becomes of something that hangs on the table. */
 export type Fate = 'kept' | 'made anew' | 'refused';

@@ -11,10 +11,10 @@ import { type Extent, extentOf, leafNames, leafRanges } from '../convert/leaves.
 import { lostKeys, type Refusal, refusalsOf } from '../convert/refusals.ts';
 import { plainSettings, readSourceFacts, relationOid, type SourceFacts } from '../convert/source-facts.ts';
 import { withColumn } from '../convert/widen.ts';
+import { shownIdent, shownTable } from '../shown-name.ts';
 import { type Dependant, dependantsOf } from './dependants.ts';
 import { type KeyChoice, keyOf, keyTypeOf } from './key-column.ts';
 import { type Size, sizeOf, spreadOf } from './measure.ts';
-import { shownIdent, shownTable } from './shown-name.ts';
 import { rowsInRanges } from './spread.ts';
 import { type Step, stepsOf } from './steps.ts';
 import { type UsedStatements, usedStatements } from './used-statements.ts';

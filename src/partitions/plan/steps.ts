@@ -1,5 +1,5 @@
 import type { SourceFacts } from '../convert/source-facts.ts';
-import { shownIdent, shownTable } from './shown-name.ts';
+import { shownIdent, shownTable } from '../shown-name.ts';
 
 /** One step of a conversion: what it sends, what it locks of what clients use, and for how long. */
 export interface Step {

@@ -336,3 +336,21 @@ INSERT INTO notes SELECT id, "at" FROM ${partition} LIMIT 1;`);
   expect(await partitionsOf(database)).toHaveLength(2);
   expect(await database.admin('SELECT FROM pulse_migrate.archive')).toEqual([]);
 });
+
+test('a partition is not restored while rows of its time lie in the DEFAULT partition, and nothing is loaded', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(archiving('old', '--drop', '--i-know'));
+  await database.admin(
+    `CREATE TABLE rest PARTITION OF "Audit logs" DEFAULT; INSERT INTO "Audit logs" ("at") VALUES ('2025-02-02 00:00+00')`,
+  );
+
+  const run = await project.cli(['partition', 'restore', 'Audit logs', 'Audit logs_2025_q1']);
+
+  expect(run.exitCode).toBe(2);
+  expect(run.stderr).toContain('the DEFAULT partition public.rest holds rows for the time of Audit logs_2025_q1');
+  expect(run.stderr).toContain(`pulse-migrate partition drain '"Audit logs"' --dry-run`);
+  expect(await database.admin(`SELECT to_regclass('${partition}') AS there`)).toEqual([{ there: null }]);
+});

@@ -82,3 +82,25 @@ test('nobody can write to a partition between its archive and its end', async ({
   expect(archived).toMatchObject([{ rows: 1000, dropped: true }]);
   expect(await writing[0]).toMatchObject({ sqlstate: '55P03' });
 });
+
+test('what a run with --drop took out and did not finish is left alone by one without, and finished by its name', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  await expect(
+    archiveInto(database, (store) => ({ ...store, get: (name) => withoutItsEnd(store.get(name)) })),
+  ).rejects.toMatchObject({ code: 'archive-failed' });
+  const project = await openProject(null, database);
+  const archive = ['partition', 'archive', 'logs', 'logs_q1', '--to', 'elsewhere'];
+
+  const plain = await project.done(archive);
+
+  expect(plain.stderr).toContain('public.logs_q1 was taken out of its table by a run with --drop that did not finish');
+  expect(plain.stderr).toContain('pulse-migrate partition archive logs logs_q1 --to … --drop --i-know');
+  expect(await rowsLeft(database)).toEqual([{ rows: 1000 }]);
+
+  await project.done([...archive, '--drop', '--i-know']);
+  expect(await database.admin("SELECT to_regclass('logs_q1') AS there")).toEqual([{ there: null }]);
+  await project.done(['partition', 'restore', 'public.logs', '"public"."logs_q1"']);
+  expect(await rowsLeft(database)).toEqual([{ rows: 1000 }]);
+});

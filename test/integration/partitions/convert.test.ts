@@ -235,7 +235,7 @@ test('the old table is dropped only with --i-know, and not before the time to re
   expect(unsaid.json()).toMatchObject({ exitCode: 8, error: { code: 'confirmation-needed' } });
   expect(early.json()).toMatchObject({
     exitCode: 2,
-    error: { message: expect.stringContaining('is to be kept for 1440 min') },
+    error: { message: expect.stringContaining('is to be kept for 24 h') },
   });
   expect(status).toMatchObject({
     conversions: [{ name: 'logs', phase: 'completed', copied: 1, rowsCopied: 100, mayFinish: false }],
@@ -369,3 +369,55 @@ async function untouchedBy({ admin }: TestDatabase): Promise<readonly unknown[]>
     "SELECT relname FROM pg_class WHERE relname ~ '_new_[0-9]|partition_conversion' UNION ALL SELECT tgname FROM pg_trigger WHERE tgname ~ 'pulse'",
   );
 }
+
+test('times are told in UTC whatever zone the database has, and odd years go to the DEFAULT partition', async ({
+  database,
+}) => {
+  await database.admin(`${logs} ALTER DATABASE "${database.name}" SET TimeZone = 'Asia/Tokyo';
+INSERT INTO logs (at, what) VALUES ('0044-01-01 BC', 'old'), ('294276-01-01', 'late'), ('-infinity', 'ever')`);
+  const project = await openProject(null, database);
+
+  const run = (await project.done([...convert('logs', '--by', 'at'), '--json'])).json<{ swappedAt: string }>();
+  const drained = await project.done(['partition', 'drain', 'logs']);
+
+  const [swapped] = await database.admin<{ off: number }>(
+    `SELECT abs(extract(epoch FROM swapped_at - timestamptz '${run.result.swappedAt}'))::float8 AS off FROM pulse_migrate.partition_conversion`,
+  );
+  expect(swapped?.off).toBeLessThan(0.002);
+  expect(run.result.swappedAt).toMatch(/Z$/);
+  expect(drained.exitCode).toBe(0);
+  expect(await database.admin('SELECT what FROM logs_default ORDER BY what')).toEqual([
+    { what: 'ever' },
+    { what: 'late' },
+    { what: 'old' },
+  ]);
+});
+
+test('a rollback behind a change of the new table says what stands against it, and changes nothing', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(convert('logs', '--by', 'at'));
+  await database.admin("INSERT INTO logs (at, what) VALUES ('2026-11-20', 'new'); ALTER TABLE logs DROP COLUMN what");
+
+  const run = await project.cli(['partition', 'rollback', 'logs']);
+
+  expect(run.exitCode).toBe(2);
+  expect(run.stderr).toContain('logs was altered since the exchange');
+  expect(run.stderr).toContain('pulse-migrate partition finish logs --i-know');
+  expect(await database.admin("SELECT relkind::text AS kind FROM pg_class WHERE relname = 'logs'")).toEqual([
+    { kind: 'p' },
+  ]);
+});
+
+test('a table that is partitioned already is refused for that alone', async ({ database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(convert('logs', '--by', 'at'));
+
+  const { error } = (await project.cli([...convert('logs', '--by', 'at'), '--json'])).json();
+
+  expect(error?.message).toBe('public.logs cannot be converted: it is partitioned already');
+  expect(error?.hint).toBe('pulse-migrate partition list');
+});

@@ -445,3 +445,14 @@ test('a table that is configured under two names is refused with both', async ({
     message: 'partitions in the configuration names public.commits: it is the same table as commits',
   });
 });
+
+test('a lead that would make thousands of partitions is refused, and none is made', async ({ database }) => {
+  await database.admin(commits);
+  const project = await openProject(null, database);
+
+  const run = await project.cli(['partition', 'create-next', '--now', now, '--lead', '999999']);
+
+  expect(run.exitCode).toBe(2);
+  expect(run.stderr).toContain('and more than 400 make every statement slow');
+  expect(await boundsOf(database, 'commits')).toHaveLength(1);
+});
