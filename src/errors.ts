@@ -131,6 +131,11 @@ export const catalogue = {
     meaning: 'a check of the pre-migration checklist failed; nothing was changed',
     nextStep: 'pulse-migrate doctor; a finding is accepted by name with --skip-check ID',
   },
+  'target-missed': {
+    exitCode: 1,
+    meaning: 'a key query is slower than its target, does not use its index, or fails',
+    nextStep: 'pulse-migrate report queries --explain',
+  },
   'rows-in-default': {
     exitCode: 1,
     meaning: 'rows in a DEFAULT partition are in the way of a partition that is missing',

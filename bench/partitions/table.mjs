@@ -18,7 +18,7 @@ export async function execute(url, text) {
 }
 
 /** The months the rows lie in. */
-export const months = 36;
+const months = 36;
 const first = '2023-01-01 00:00:00+00';
 
 /**

@@ -179,6 +179,7 @@ export async function loadSettings(flags: FlagInput, around: Surroundings): Prom
     },
     partitions: layers.value(keys.partitions, []),
     retention: layers.value(keys.retention, []).map((rule) => withPlace(rule, layers.base)),
+    queries: layers.value(keys.queries, []),
     origins: layers.origins,
     file: file?.shown ?? null,
     warnings: chosen.warnings.map(({ message, hint }) => (hint === undefined ? message : `${message}; ${hint}`)),

@@ -1,4 +1,5 @@
 /** The one table of everything that can be configured. Reading, checking, the example file and the README follow it. */
+import { readKeyQueries } from './key-queries.ts';
 import { readPartitionedTables } from './partitioned-tables.ts';
 import {
   type Read,
@@ -163,6 +164,13 @@ export const keys = {
     description:
       'which rows go when, by `retention run`; see `.pulsemigraterc.example`; an environment with this key replaces all of it',
     read: readRetentionRules,
+  }),
+  queries: key('queries', {
+    type: 'section of queries, each with `sql`, `target`, `parameters` and `index`',
+    default: 'none',
+    description:
+      'what `report queries` runs: one statement, the duration that 95 of 100 runs have to stay below, a statement whose rows are the parameters, and the indexes that the plan has to use (a list; `a | b` is either); an environment with this key replaces all of it',
+    read: readKeyQueries,
   }),
 } as const;
 

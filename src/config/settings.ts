@@ -1,3 +1,4 @@
+import type { KeyQuery } from '../key-query.ts';
 import type { PartitionedTableSetting } from '../periods.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
 import type { RetentionRule } from '../retention-rule.ts';
@@ -45,6 +46,7 @@ export interface Settings {
   readonly partitions: readonly PartitionedTableSetting[];
   /** In the order of the file. */
   readonly retention: readonly RetentionRule[];
+  readonly queries: readonly KeyQuery[];
   /** Where each value came from, for `--verbose` and for messages. */
   readonly origins: Readonly<Record<string, Origin>>;
   /** Path of the configuration file as shown, or null. */

@@ -12,12 +12,13 @@ import { page } from '../render/page.ts';
 import type { Sheet } from '../render/sheet.ts';
 import { growthPlots, growthSheet, triggersOf } from './report-growth.ts';
 import { indexesSheet } from './report-indexes.ts';
+import { queriesSheet } from './report-queries.ts';
 import { lastRecord, sizesSheet } from './report-sizes.ts';
 
 export function registerReportAll(group: Command, addAction: AddAction): void {
   const all = group
     .command('all')
-    .summary('sizes, growth and indexes as one page of HTML')
+    .summary('sizes, growth, indexes and key queries as one page of HTML')
     .description(
       'Writes one self-contained file: nothing is loaded from anywhere, so it can be sent by mail and printed.',
     )
@@ -69,6 +70,11 @@ async function sheetsOf(opened: Opened, settings: Settings) {
   const growth = await readGrowth(session, toolSchema, [], triggersOf(settings)).catch(whenNothing);
   if (growth !== null) sheets.push(growthSheet(growth, true), ...growthPlots(growth, 6));
   sheets.push(...indexesSheet(await readIndexes(session, { tables: [], toolSchema })));
+  if (settings.queries.length > 0) {
+    const { measureQueries } = await import('../../reports/queries.ts');
+    const asked = { queries: settings.queries, runs: 20, timeoutMs: 5000 };
+    sheets.push(queriesSheet(await measureQueries(session, asked)));
+  }
   return { sheets, database: sizes.database, at: sizes.at };
 }
 

@@ -3,6 +3,7 @@ import type { AddAction } from '../cli.ts';
 import { registerReportAll } from './report-all.ts';
 import { registerReportGrowth } from './report-growth.ts';
 import { registerReportIndexes } from './report-indexes.ts';
+import { registerReportQueries } from './report-queries.ts';
 import { registerReportSizes } from './report-sizes.ts';
 
 /** The group of reports; each has a file of its own beside this one, and registers itself in this list. */
@@ -10,6 +11,7 @@ const reports: ReadonlyArray<(group: Command, addAction: AddAction) => void> = [
   registerReportSizes,
   registerReportGrowth,
   registerReportIndexes,
+  registerReportQueries,
   registerReportAll,
 ];
 

@@ -1,7 +1,7 @@
 import type { Sheet } from './sheet.ts';
 
 /** Text as it may stand in HTML, attributes included. */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 

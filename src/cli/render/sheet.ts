@@ -27,7 +27,7 @@ export function writtenSheet(sheet: Sheet, format: SheetFormat, style: Style): s
 const barWidth = 20;
 
 /** So long, in halves of a character where the terminal has such. */
-export function bar(share: number, style: Style): string {
+function bar(share: number, style: Style): string {
   const [full, half] = style.symbols.pointer === '>' ? ['#', ''] : ['█', '▌'];
   const halves = Math.round(Math.min(1, Math.max(0, share)) * barWidth * 2);
   return full.repeat(halves >> 1) + (halves % 2 === 1 ? half : '');

@@ -28,7 +28,7 @@ const completions: readonly (readonly [typed: readonly string[], offers: readonl
   [['pulse-migrate', 'em'], ['embedded']],
   [
     ['pulse-migrate', 're'],
-    ['redo', 'repair', 'retention'],
+    ['redo', 'repair', 'report', 'retention'],
   ],
   [
     ['pulse-migrate', 'embedded', 'st'],

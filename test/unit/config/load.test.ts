@@ -332,12 +332,12 @@ describe('a file with problems', () => {
         [
           ".pulsemigraterc:14:5",
           "unknown key "environments" in environments.production",
-          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, reconnectWait, protected, backup, checks, partitions, retention",
+          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, reconnectWait, protected, backup, checks, partitions, retention, queries",
         ],
         [
           ".pulsemigraterc:15:1",
           "unknown key "__proto__"",
-          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, reconnectWait, protected, backup, checks, partitions, retention, environments",
+          "keys known here: database, dir, order, requireDown, allowEmpty, transaction, ledgerSchema, lockWait, lockTimeout, lockRetries, reconnectWait, protected, backup, checks, partitions, retention, queries, environments",
         ],
       ]
     `);

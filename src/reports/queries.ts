@@ -1,0 +1,174 @@
+import { PulseError } from '../errors.ts';
+import type { KeyQuery } from '../key-query.ts';
+import { splitStatements } from '../migrations/splitter.ts';
+import { StatementError } from '../postgres/errors.ts';
+import type { Session } from '../postgres/session.ts';
+import { join, raw, sql } from '../postgres/sql.ts';
+
+/** What became of one key query. Times in milliseconds, as the server measured planning and executing it. */
+export interface QueryReport {
+  readonly name: string;
+  readonly targetMs: number;
+  /** `unknown`: there was nothing to measure it with. */
+  readonly outcome: 'met' | 'missed' | 'failed' | 'unknown';
+  /** Why it failed, or what was missed. */
+  readonly why: readonly string[];
+  readonly runs: number;
+  readonly parameterSets: number;
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly max: number | null;
+  /** The indexes of all plans, those of partitions under the name of their table's. */
+  readonly indexes: readonly string[];
+  /** Blocks from the server's memory and from elsewhere, mean of a run. */
+  readonly blocksHit: number | null;
+  readonly blocksRead: number | null;
+  /** The plan of the slowest run, as EXPLAIN (FORMAT JSON) gives it. */
+  readonly plan: unknown;
+}
+
+export interface QueriesInput {
+  readonly queries: readonly KeyQuery[];
+  /** How often each is run, after one run that does not count. */
+  readonly runs: number;
+  /** The longest that one run may take, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+interface PlanNode {
+  readonly 'Index Name'?: string;
+  readonly Plans?: readonly PlanNode[];
+  readonly 'Shared Hit Blocks'?: number;
+  readonly 'Shared Read Blocks'?: number;
+}
+
+interface Explained {
+  readonly Plan: PlanNode;
+  readonly 'Planning Time': number;
+  readonly 'Execution Time': number;
+}
+
+const mostSets = 20;
+
+/**
+ * Runs each query with parameters from the data, in a transaction that is READ ONLY: one that writes fails, and nothing
+ * is changed. One that fails keeps the others from nothing.
+ */
+export async function measureQueries(session: Session, input: QueriesInput): Promise<readonly QueryReport[]> {
+  const reports: QueryReport[] = [];
+  for (const query of input.queries) reports.push(await measured(session, query, input));
+  return reports;
+}
+
+async function measured(session: Session, query: KeyQuery, input: QueriesInput): Promise<QueryReport> {
+  const nothing: QueryReport = {
+    ...{ name: query.name, targetMs: query.targetMs, outcome: 'failed', why: [], runs: 0, parameterSets: 0 },
+    ...{ p50: null, p95: null, max: null, indexes: [], blocksHit: null, blocksRead: null, plan: null },
+  };
+  try {
+    for (const text of [query.sql, query.parameters ?? 'SELECT']) assertOne(text);
+    // A plan for each set of parameters: what a driver sends unprepared, and what differs where the data are skewed.
+    await session.run(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${input.timeoutMs}; SET LOCAL lock_timeout = '1s';
+SET LOCAL plan_cache_mode = force_custom_plan`);
+    const sets = await parameterSets(session, query);
+    if (sets.length === 0) {
+      return {
+        ...nothing,
+        outcome: 'unknown',
+        why: ['its parameters gave no row: there is nothing to measure it with'],
+      };
+    }
+    await session.run(`PREPARE ${prepared} AS ${query.sql}`);
+    const runs: Explained[] = [];
+    for (let run = -1; run < input.runs; run += 1) {
+      const explained = await explain(session, sets[Math.max(0, run) % sets.length] ?? []);
+      if (run >= 0) runs.push(explained);
+    }
+    return await judged(session, query, runs, { ...nothing, parameterSets: sets.length });
+  } catch (error) {
+    if (error instanceof StatementError) return { ...nothing, why: [error.message] };
+    if (error instanceof PulseError && error.code === 'usage') return { ...nothing, why: [error.message] };
+    throw error;
+  } finally {
+    await session.run('ROLLBACK').catch(() => {});
+    await session.run(`DEALLOCATE ${prepared}`).catch(() => {});
+  }
+}
+
+const prepared = 'pulse_migrate_key_query';
+
+/** A second statement would run outside of what is measured, and behind a COMMIT outside of READ ONLY. */
+function assertOne(text: string): void {
+  const { statements, problems } = splitStatements(text);
+  if (problems.length > 0 || statements.length !== 1) {
+    throw new PulseError('usage', 'it has to be exactly one statement');
+  }
+}
+
+/** Rows as texts, which become what the query takes. */
+async function parameterSets(
+  session: Session,
+  { parameters }: KeyQuery,
+): Promise<ReadonlyArray<readonly (string | null)[]>> {
+  if (parameters === null) return [[]];
+  const rows = await session.rows<{ set: readonly (string | null)[] }>(sql`SELECT (
+  SELECT pg_catalog.json_agg(e.value ORDER BY e.ordinality) FROM pg_catalog.json_each_text(pg_catalog.row_to_json(p)) WITH ORDINALITY AS e) AS set
+FROM (${raw(withoutEnd(parameters))}) AS p LIMIT ${mostSets}`);
+  return rows.map(({ set }) => set);
+}
+
+const withoutEnd = (text: string) => text.replace(/;\s*$/, '');
+
+async function explain(session: Session, values: readonly (string | null)[]): Promise<Explained> {
+  const list = values.length === 0 ? sql`` : sql`(${join(values.map((value) => sql`${value}`))})`;
+  const [row] = await session.rows<{ 'QUERY PLAN': readonly Explained[] }>(
+    sql`EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, SUMMARY, FORMAT JSON) EXECUTE ${raw(prepared)}${list}`,
+  );
+  const [explained] = row?.['QUERY PLAN'] ?? [];
+  if (explained === undefined) throw new TypeError('EXPLAIN gave no plan');
+  return explained;
+}
+
+async function judged(
+  session: Session,
+  query: KeyQuery,
+  runs: readonly Explained[],
+  nothing: QueryReport,
+): Promise<QueryReport> {
+  const timeOf = (run: Explained) => run['Planning Time'] + run['Execution Time'];
+  const times = runs.map(timeOf).toSorted((a, b) => a - b);
+  const at = (share: number) => times[Math.min(times.length - 1, Math.ceil(times.length * share) - 1)] ?? 0;
+  const mean = (key: 'Shared Hit Blocks' | 'Shared Read Blocks') =>
+    Math.round(runs.reduce((sum, { Plan }) => sum + (Plan[key] ?? 0), 0) / runs.length);
+  const indexes = await indexNames(session, [...new Set(runs.flatMap(({ Plan }) => indexesOf(Plan)))]);
+  const p95 = at(0.95);
+  const unused = query.indexes.filter((names) => !names.some((name) => indexes.includes(name)));
+  const why = [
+    ...(p95 > query.targetMs ? [`95 of 100 runs take up to ${p95.toFixed(1)} ms, and not ${query.targetMs}`] : []),
+    ...unused.map((names) => `no plan uses ${names.join(' or ')}`),
+  ];
+  return {
+    ...nothing,
+    ...{ outcome: why.length === 0 ? 'met' : 'missed', why, runs: runs.length },
+    ...{ p50: at(0.5), p95, max: times.at(-1) ?? null, indexes },
+    blocksHit: mean('Shared Hit Blocks'),
+    blocksRead: mean('Shared Read Blocks'),
+    plan: runs.toSorted((a, b) => timeOf(b) - timeOf(a))[0]?.Plan ?? null,
+  };
+}
+
+function indexesOf(node: PlanNode): readonly string[] {
+  const own = node['Index Name'] === undefined ? [] : [node['Index Name']];
+  return [...own, ...(node.Plans ?? []).flatMap(indexesOf)];
+}
+
+/** The names themselves, and of an index of a partition that of the table's index it belongs to. */
+async function indexNames(session: Session, names: readonly string[]): Promise<readonly string[]> {
+  if (names.length === 0) return [];
+  const rows = await session.rows<{ name: string }>(sql`SELECT DISTINCT a.relname::pg_catalog.text AS name
+FROM pg_catalog.pg_class AS i CROSS JOIN LATERAL (
+  SELECT i.oid AS relid UNION SELECT t.relid::pg_catalog.oid FROM pg_catalog.pg_partition_ancestors(i.oid) AS t) AS f
+JOIN pg_catalog.pg_class AS a ON a.oid = f.relid
+WHERE i.relkind::pg_catalog.text = ANY (${['i', 'I']}) AND i.relname::pg_catalog.text = ANY (${names}) ORDER BY 1`);
+  return rows.map(({ name }) => name);
+}
