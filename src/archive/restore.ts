@@ -229,7 +229,7 @@ async function addForeignKeys(session: Session, table: PartitionedTable, partiti
 SELECT k.conname AS name, pg_catalog.pg_get_constraintdef(k.oid) AS definition, l.oid IS NOT NULL AS there, COALESCE(l.convalidated, false) AS valid
 FROM pg_catalog.pg_constraint AS k
 LEFT JOIN pg_catalog.pg_constraint AS l ON l.conrelid = pg_catalog.to_regclass(${name.text})::pg_catalog.oid AND l.conname = k.conname AND l.contype = 'f'
-WHERE k.conrelid = ${String(table.oid)}::pg_catalog.oid AND k.contype = 'f' AND k.conparentid = 0 ORDER BY k.oid`);
+WHERE k.conrelid = ${String(table.oid)}::pg_catalog.oid AND k.contype = 'f' AND k.conparentid = 0::pg_catalog.oid ORDER BY k.oid`);
   for (const key of keys) {
     const constraint = ident(key.name);
     if (!key.there) {

@@ -44,7 +44,7 @@ export async function readDetachFrom(session: Session, oid: number): Promise<Det
 SELECT n.nspname AS schema, c.relname AS name,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('oid', l.oid::pg_catalog.int8, 'schema', ln.nspname, 'name', l.relname,
       'bound', pg_catalog.pg_get_expr(l.relpartbound, l.oid), 'pending', i.inhdetachpending,
-      'bytes', pg_catalog.pg_total_relation_size(l.oid), 'rows', CASE WHEN l.reltuples >= 0 THEN l.reltuples END) ORDER BY l.relname)
+      'bytes', pg_catalog.pg_total_relation_size(l.oid), 'rows', CASE WHEN l.reltuples >= 0::pg_catalog.float4 THEN l.reltuples END) ORDER BY l.relname)
    FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS l ON l.oid = i.inhrelid
    JOIN pg_catalog.pg_namespace AS ln ON ln.oid = l.relnamespace WHERE i.inhparent = c.oid) AS partitions,
   (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('schema', rn.nspname, 'name', r.relname) ORDER BY r.oid)
@@ -62,7 +62,7 @@ SELECT n.nspname AS schema, c.relname AS name,
                     JOIN pg_catalog.pg_namespace AS os ON os.oid = o.oprnamespace)) ORDER BY f.oid)
    FROM pg_catalog.pg_constraint AS f JOIN pg_catalog.pg_class AS r ON r.oid = f.conrelid
    JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.relnamespace
-   WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0) AS inbound
+   WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conparentid = 0::pg_catalog.oid) AS inbound
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.oid = ${oid}::pg_catalog.oid AND c.relkind = 'p'`);
   if (row === undefined) return null;

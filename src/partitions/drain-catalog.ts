@@ -26,7 +26,7 @@ export async function readDefaultFacts(
   const [row] = await session.rows<{ facts: DefaultFacts }>(sql`SELECT pg_catalog.json_build_object(
   'kind', c.relkind, 'rules', c.relhasrules,
   'inbound', (SELECT COALESCE(pg_catalog.json_agg(f.conname ORDER BY f.conname), '[]') FROM pg_catalog.pg_constraint AS f
-    WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid IN (c.oid, ${table.oid}::pg_catalog.oid)),
+    WHERE f.contype = 'f' AND f.conparentid = 0::pg_catalog.oid AND f.confrelid IN (c.oid, ${table.oid}::pg_catalog.oid)),
   'publications', (SELECT COALESCE(pg_catalog.json_agg(b.pubname ORDER BY b.pubname), '[]') FROM pg_catalog.pg_publication AS b
     WHERE b.puballtables
       OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r WHERE r.prpubid = b.oid
@@ -37,7 +37,7 @@ export async function readDefaultFacts(
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
   'triggers', (SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object('name', t.tgname, 'enabled', t.tgenabled) ORDER BY t.tgname), '[]')
     FROM pg_catalog.pg_trigger AS t
-    WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND (t.tgtype & 8) <> 0)) AS facts
+    WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 8::pg_catalog.int2 <> 0::pg_catalog.int2)) AS facts
 FROM pg_catalog.pg_class AS c
 WHERE c.oid = pg_catalog.to_regclass(${ident(partition.schema, partition.name).text})::pg_catalog.oid`);
   return row?.facts ?? null;

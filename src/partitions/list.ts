@@ -100,7 +100,7 @@ interface Size {
 async function sizesOf(session: Session, { oid }: PartitionedTable): Promise<ReadonlyMap<string, Size>> {
   const rows = await session.rows<{ name: string; bytes: number; rows: number | null }>(sql`SELECT c.relname AS name,
   pg_catalog.pg_total_relation_size(c.oid)::pg_catalog.float8 AS bytes,
-  CASE WHEN c.reltuples >= 0 THEN c.reltuples::pg_catalog.float8 END AS rows
+  CASE WHEN c.reltuples >= 0::pg_catalog.float4 THEN c.reltuples::pg_catalog.float8 END AS rows
 FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = ${oid}::pg_catalog.oid`);
   return new Map(rows.map(({ name, bytes, rows: estimate }) => [name, { bytes, rows: estimate }]));
 }

@@ -83,7 +83,7 @@ SELECT purpose, sql FROM (
   UNION ALL
   SELECT 4, t.tgname, 'a trigger of the partitions',
     pg_catalog.replace(pg_catalog.pg_get_triggerdef(t.oid), ' ON ' || pg_catalog.format('%I.%I', ${model.schema}::pg_catalog.text, ${model.name}::pg_catalog.text) || ' ', ${` ON ${to} `})
-  FROM m JOIN pg_catalog.pg_trigger AS t ON m.relkind = 'r' AND t.tgrelid = m.oid AND NOT t.tgisinternal AND t.tgparentid = 0
+  FROM m JOIN pg_catalog.pg_trigger AS t ON m.relkind = 'r' AND t.tgrelid = m.oid AND NOT t.tgisinternal AND t.tgparentid = 0::pg_catalog.oid
   UNION ALL
   SELECT 5, '', 'row level security', ${`ALTER TABLE ${to} ENABLE ROW LEVEL SECURITY`} FROM m WHERE m.relkind = 'r' AND m.relrowsecurity
   UNION ALL

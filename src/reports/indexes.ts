@@ -59,7 +59,7 @@ export async function readIndexes(
   const bareForeignKeys = await session.rows<BareForeignKey>(bareKeysQuery(ours));
   const [about] = await session.rows<{ since: string | null; days: number | null; standbys: number }>(sql`SELECT
   pg_catalog.to_char(d.stats_reset AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
-  pg_catalog.round(EXTRACT(epoch FROM pg_catalog.now() - COALESCE(d.stats_reset, pg_catalog.pg_postmaster_start_time())) / 86400, 1)::pg_catalog.float8 AS days,
+  pg_catalog.round(EXTRACT(epoch FROM pg_catalog.now() - COALESCE(d.stats_reset, pg_catalog.pg_postmaster_start_time())) / 86400.0, 1)::pg_catalog.float8 AS days,
   (SELECT pg_catalog.count(*)::pg_catalog.float8 FROM pg_catalog.pg_stat_replication) AS standbys
 FROM pg_catalog.pg_stat_database AS d WHERE d.datname::pg_catalog.text = pg_catalog.current_database()::pg_catalog.text`);
   const redundant = redundantIndexes(indexes.filter(({ isValid }) => isValid));
@@ -111,6 +111,6 @@ FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_class AS c ON c.oid = k.co
 JOIN pg_catalog.pg_class AS r ON r.oid = k.confrelid JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.relnamespace
 WHERE k.contype::pg_catalog.text = 'f' AND k.conparentid = 0::pg_catalog.oid AND ${ours}
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_index AS x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indpred IS NULL
-    AND (x.indkey::pg_catalog.int2[])[0:pg_catalog.array_length(k.conkey, 1) - 1] @> k.conkey)
+    AND (x.indkey::pg_catalog.int2[])[0:pg_catalog.array_length(k.conkey, 1) - 1] OPERATOR(pg_catalog.@>) k.conkey)
 ORDER BY 6 DESC, 1, 2, 3`;
 }

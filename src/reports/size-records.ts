@@ -72,7 +72,7 @@ export async function readRecords(
   const names = (which ?? []).map(({ schema: of, name }) => `${of}\n${name}`);
   const filter = which === null ? raw('TRUE') : sql`r.schema_name || ${'\n'} || r.table_name = ANY (${names})`;
   return session.rows<SizeRecord>(sql`SELECT r.schema_name AS schema, r.table_name AS name,
-  pg_catalog.round(EXTRACT(epoch FROM r.recorded_at) * 1000)::pg_catalog.float8 AS at,
+  pg_catalog.round(EXTRACT(epoch FROM r.recorded_at) * 1000.0)::pg_catalog.float8 AS at,
   r.total_bytes::pg_catalog.float8 AS bytes, r.row_count::pg_catalog.float8 AS rows
 FROM ${table} AS r WHERE ${filter} ORDER BY r.recorded_at, r.schema_name, r.table_name`);
 }

@@ -79,6 +79,13 @@ ALTER TABLE ranges_1 OWNER TO "${plainRole.name}"`);
     - { action: keep-one-a-day, time: at, after: 1 day, by: [team], pause: 0ms }
   ranges: [{ action: drop-partition, time: at, after: 1 year }]
 `);
+  await done('report', 'sizes', '--exact', '--record', '--schema', 'public');
+  await done('report', 'growth', 'old');
+  await done('report', 'indexes');
+  await done('partition', 'plan', 'old', '--by', 'at');
+  await done('partition', 'list');
+  await done('partition', 'create-next', 'ranges', '--period', 'year', '--lead', '1', '--now', '2021-06-01');
+  await done('partition', 'detach', 'ranges', 'ranges_1', '--dry-run');
   await done('retention', 'plan');
   await done('retention', 'run', '--i-know');
   expect(await database.admin("SELECT to_regclass('ranges_1') AS leaf")).toEqual([{ leaf: null }]);
