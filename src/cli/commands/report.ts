@@ -3,6 +3,7 @@ import type { AddAction } from '../cli.ts';
 import { registerReportAll } from './report-all.ts';
 import { registerReportGrowth } from './report-growth.ts';
 import { registerReportIndexes } from './report-indexes.ts';
+import { registerReportLocks } from './report-locks.ts';
 import { registerReportQueries } from './report-queries.ts';
 import { registerReportSizes } from './report-sizes.ts';
 
@@ -12,6 +13,7 @@ const reports: ReadonlyArray<(group: Command, addAction: AddAction) => void> = [
   registerReportGrowth,
   registerReportIndexes,
   registerReportQueries,
+  registerReportLocks,
   registerReportAll,
 ];
 
