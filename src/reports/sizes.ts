@@ -101,7 +101,7 @@ function sizesQuery({ schema, toolSchema, withTool }: SizesInput, oids: readonly
   return sql`SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid, n.nspname::pg_catalog.text AS schema, c.relname::pg_catalog.text AS name,
   c.relkind::pg_catalog.text AS kind,
   CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid::pg_catalog.int8::pg_catalog.float8 END AS root,
-  CASE c.relkind::pg_catalog.text WHEN 'p' THEN 0 ELSE pg_catalog.pg_total_relation_size(c.oid)::pg_catalog.float8 END AS total,
+  CASE c.relkind::pg_catalog.text WHEN 'p' THEN 0 ELSE (pg_catalog.pg_table_size(c.oid) + pg_catalog.pg_indexes_size(c.oid))::pg_catalog.float8 END AS total,
   CASE c.relkind::pg_catalog.text WHEN 'p' THEN 0 ELSE pg_catalog.pg_indexes_size(c.oid)::pg_catalog.float8 END AS indexes,
   CASE c.relkind::pg_catalog.text WHEN 'p' THEN 0 ELSE pg_catalog.pg_relation_size(c.oid)::pg_catalog.float8 END AS heap,
   CASE c.reltoastrelid WHEN 0::pg_catalog.oid THEN 0 ELSE pg_catalog.pg_total_relation_size(c.reltoastrelid)::pg_catalog.float8 END AS toast,
