@@ -10,6 +10,7 @@ import { registerDown } from './commands/down.ts';
 import { registerEmbedded } from './commands/embedded.ts';
 import { registerGoTo, registerRedo } from './commands/go-to.ts';
 import { registerHistory } from './commands/history.ts';
+import { registerMonitor } from './commands/monitor.ts';
 import { registerNew } from './commands/new.ts';
 import { registerPartition } from './commands/partition.ts';
 import { registerRepair } from './commands/repair.ts';
@@ -36,6 +37,7 @@ const registrations = {
   partition: registerPartition,
   retention: registerRetention,
   report: registerReport,
+  monitor: registerMonitor,
   embedded: registerEmbedded,
   completion: registerCompletion,
 };

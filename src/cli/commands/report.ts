@@ -6,6 +6,7 @@ import { registerReportIndexes } from './report-indexes.ts';
 import { registerReportLocks } from './report-locks.ts';
 import { registerReportQueries } from './report-queries.ts';
 import { registerReportSizes } from './report-sizes.ts';
+import { registerReportSlow } from './report-slow.ts';
 
 /** The group of reports; each has a file of its own beside this one, and registers itself in this list. */
 const reports: ReadonlyArray<(group: Command, addAction: AddAction) => void> = [
@@ -14,6 +15,7 @@ const reports: ReadonlyArray<(group: Command, addAction: AddAction) => void> = [
   registerReportIndexes,
   registerReportQueries,
   registerReportLocks,
+  registerReportSlow,
   registerReportAll,
 ];
 

@@ -1,0 +1,92 @@
+import type { Command } from 'commander';
+import { durationUnits, parseDuration } from '../../durations.ts';
+import { PulseError } from '../../errors.ts';
+import type { MonitorChange, Monitoring } from '../../reports/monitor.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { openSession, openSettings, textFlag } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import type { Style } from '../style.ts';
+
+export function registerMonitor(program: Command, addAction: AddAction): void {
+  const group = program
+    .command('monitor')
+    .summary('have the server write down what is slow')
+    .description('Settings of the database by which slow statements are found.');
+  const setup = group
+    .command('setup')
+    .summary('log slow statements, and collect statistics of all')
+    .description(
+      'Sets log_min_duration_statement for new sessions of this database, and installs pg_stat_statements where the server ' +
+        'has loaded it. Shows what was before and what is now; --undo takes back what it did.',
+    )
+    .option('--slow <duration>', 'log statements that take longer (100ms)')
+    .option('--undo', 'as it was before the first setup')
+    .option('--dry-run', 'print the statements, and run none of them');
+  examples(setup, [
+    ['pulse-migrate monitor setup', 'log what takes longer than 100 ms'],
+    ['pulse-migrate monitor setup --slow 1s --dry-run', 'the very statements'],
+    ['pulse-migrate monitor setup --undo', 'as it was'],
+  ]);
+  addAction(setup, setUp);
+}
+
+async function setUp(invocation: Invocation): Promise<Outcome> {
+  const { flags, global, style } = invocation;
+  const slowMs = slowOf(flags);
+  const dryRun = flags['dryRun'] === true;
+  const settings = await openSettings(invocation);
+  const { session } = await openSession(invocation, settings);
+  try {
+    const [{ setUpMonitoring, undoMonitoring }, { explainOwnStatement }] = await Promise.all([
+      import('../../reports/monitor.ts'),
+      import('../../postgres/errors.ts'),
+    ]);
+    const work =
+      flags['undo'] === true
+        ? undoMonitoring(session, settings.ledgerSchema, dryRun)
+        : setUpMonitoring(session, settings.ledgerSchema, slowMs, dryRun);
+    const change = await work.catch((error: unknown) => {
+      throw explainOwnStatement(error, 'setting up the monitoring');
+    });
+    return { result: change, text: global.quiet ? '' : rendered(change, dryRun, style) };
+  } finally {
+    await session.close();
+  }
+}
+
+function slowOf(flags: Invocation['flags']): number {
+  const text = textFlag(flags, 'slow') ?? '100ms';
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== null) return milliseconds;
+  throw new PulseError('usage', `--slow takes a duration (${durationUnits}), not "${text}"`, {
+    hint: 'for example: --slow 100ms',
+  });
+}
+
+function rendered({ before, after, statements }: MonitorChange, dryRun: boolean, style: Style): string {
+  if (dryRun) return statements.length === 0 ? '-- nothing to do\n' : `${statements.join(';\n')};\n`;
+  if (statements.length === 0) return `Nothing to do: ${shown(before)}\n${advice(before)}`;
+  return [
+    `before: ${shown(before)}`,
+    `now:    ${shown(after)}, in new sessions`,
+    ...statements.map((statement) => style.faint(`  ${statement}`)),
+    advice(after),
+  ].join('\n');
+}
+
+function shown({ ofDatabase, now, statistics }: Monitoring): string {
+  const slow = ofDatabase === null ? `the server's (${now})` : ofDatabase === '-1' ? 'off' : `${ofDatabase} ms`;
+  return `slow statements ${slow}, pg_stat_statements ${statistics}`;
+}
+
+function advice({ statistics }: Monitoring): string {
+  switch (statistics) {
+    case 'not loaded by the server':
+      return 'For statistics of all statements: shared_preload_libraries = pg_stat_statements in postgresql.conf, restart the server, then run this again.\n';
+    case 'not there':
+      return "For statistics of all statements: install the server's contrib package, which has pg_stat_statements.\n";
+    default:
+      return 'What takes the most time: pulse-migrate report slow\n';
+  }
+}

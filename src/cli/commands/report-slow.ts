@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import { type SlowReport, slowOrders } from '../../reports/statement-statistics.ts';
+import { visible } from '../../visible.ts';
+import type { AddAction, Invocation } from '../cli.ts';
+import { examples } from '../examples.ts';
+import { openSession, openSettings, positiveInteger } from '../open.ts';
+import type { Outcome } from '../outcome.ts';
+import { duration } from '../render/format.ts';
+import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
+import { choiceFlag } from './report-flags.ts';
+
+export function registerReportSlow(group: Command, addAction: AddAction): void {
+  const slow = group
+    .command('slow')
+    .summary('statements that take the most time')
+    .description(
+      'Reads pg_stat_statements, where it is installed: what took the most time in this database, all calls together.',
+    )
+    .option('--top <n>', 'so many (20)')
+    .option('--by <order>', `${slowOrders.join(', ')}; total without it`)
+    .option('--format <format>', `${sheetFormats.join(', ')}; table without it`);
+  examples(slow, [
+    ['pulse-migrate report slow', 'what costs the most'],
+    ['pulse-migrate report slow --by mean --top 5', 'what is slow each time'],
+  ]);
+  addAction(slow, reportSlow);
+}
+
+async function reportSlow(invocation: Invocation): Promise<Outcome> {
+  const { flags, global, style } = invocation;
+  const top = positiveInteger(flags, 'top') ?? 20;
+  const order = choiceFlag(flags, 'by', slowOrders) ?? 'total';
+  const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
+  const settings = await openSettings(invocation);
+  const { session } = await openSession(invocation, settings);
+  try {
+    const { readSlow } = await import('../../reports/statement-statistics.ts');
+    const report = await readSlow(session, order, top);
+    return { result: report, text: global.quiet ? '' : writtenSheet(slowSheet(report), format, style) };
+  } finally {
+    await session.close();
+  }
+}
+
+const longest = 100;
+
+function slowSheet({ statements, notLooked, hint }: SlowReport): Sheet {
+  return {
+    title: 'Statements by time',
+    columns: [
+      ...['calls', 'total', 'mean', 'max', 'rows', 'share'].map((title) => ({ title, right: true })),
+      { title: 'statement' },
+    ],
+    rows: statements.map(({ calls, totalMs, meanMs, maxMs, rows, share, query }) => [
+      ...[String(calls), duration(totalMs), duration(meanMs), duration(maxMs), String(rows)],
+      `${((share ?? 0) * 100).toFixed(1)} %`,
+      cut(visible(query.replaceAll(/\s+/g, ' ').trim())),
+    ]),
+    notes: notLooked === null ? [] : [`Not looked at: ${notLooked}.`, ...(hint === null ? [] : [hint])],
+  };
+}
+
+function cut(text: string): string {
+  const characters = [...text];
+  return characters.length > longest ? `${characters.slice(0, longest - 1).join('')}…` : text;
+}
