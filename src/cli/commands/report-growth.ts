@@ -39,7 +39,7 @@ async function reportGrowth(invocation: Invocation, tables: readonly string[]): 
     const { readGrowth } = await import('../../reports/growth.ts');
     const growth = await readGrowth(session, settings.ledgerSchema, tables, triggersOf(settings));
     const fine = style.symbols.pointer !== '>';
-    return { result: growth, text: global.quiet ? '' : writtenSheet(growthSheet(growth, fine), format, style) };
+    return { result: growth, text: global.quiet ? '' : writtenSheet(growthSheet(growth, fine), format, invocation) };
   } finally {
     await session.close();
   }
@@ -58,8 +58,9 @@ export function growthSheet({ tables, unrecorded }: Growth, fine: boolean): Shee
     title: 'Growth',
     columns: [
       { title: 'table' },
-      ...['records', 'size', 'a day', 'rows', 'a day'].map((title) => ({ title, right: true })),
-      { title: 'rows so far' },
+      { title: 'records', right: true, rank: 3 },
+      ...['size', 'a day', 'rows', 'a day'].map((title, at) => ({ title, right: true, rank: at < 2 ? 1 : 0 })),
+      { title: 'rows so far', rank: 4 },
       { title: 'trigger' },
     ],
     rows: tables.map((table) => {

@@ -29,14 +29,14 @@ export function registerReportIndexes(group: Command, addAction: AddAction): voi
 }
 
 async function reportIndexes(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
-  const { flags, global, style } = invocation;
+  const { flags, global } = invocation;
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
   const settings = await openSettings(invocation);
   const { session } = await openSession(invocation, settings);
   try {
     const { readIndexes } = await import('../../reports/indexes.ts');
     const report = await readIndexes(session, { tables, toolSchema: settings.ledgerSchema });
-    const text = indexesSheet(report).map((sheet) => writtenSheet(sheet, format, style));
+    const text = indexesSheet(report).map((sheet) => writtenSheet(sheet, format, invocation));
     return { result: report, text: global.quiet ? '' : text.join('\n') };
   } finally {
     await session.close();
@@ -64,7 +64,7 @@ export function indexesSheet(report: IndexesReport): readonly Sheet[] {
     },
     {
       title: `Unused indexes: ${unused.length}`,
-      columns: [name, { title: 'table' }, size, suggestion],
+      columns: [name, { title: 'table', rank: 1 }, size, suggestion],
       rows: unused.map((index) => [shownName(index), visible(index.table), bytes(index.bytes), dropOf(index)]),
       notes: unused.length === 0 ? [] : [sinceWhen(report)],
     },
@@ -113,7 +113,12 @@ function sinceWhen({ statisticsSince, statisticsDays, standbys }: IndexesReport)
   return `${since}, ${elsewhere}: what is needed once a quarter was not needed since.`;
 }
 
-const quoted = ({ schema, name }: RelationName) => visible(`${quoteIdentifier(schema)}.${quoteIdentifier(name)}`);
+/** As short as SQL takes it, since it is to be read. */
+function quoted({ schema, name }: RelationName): string {
+  const short = (word: string) => (/^[a-z_][a-z0-9_]*$/.test(word) ? word : quoteIdentifier(word));
+  return visible(schema === 'public' ? short(name) : `${short(schema)}.${short(name)}`);
+}
+
 const dropOf = (index: IndexReport) => `DROP INDEX ${index.isPartitioned ? '' : 'CONCURRENTLY '}${quoted(index)}`;
 
 /** On a partitioned table ON ONLY, and then one by one on the partitions, so that nobody waits. */

@@ -42,7 +42,7 @@ async function reportQueries(invocation: Invocation, names: readonly string[]): 
     const { measureQueries } = await import('../../reports/queries.ts');
     const reports = await measureQueries(session, { ...asked, queries });
     const plans = flags['explain'] === true ? reports.map(planOf).join('') : '';
-    const text = global.quiet ? '' : `${writtenSheet(queriesSheet(reports), format, style)}${plans}`;
+    const text = global.quiet ? '' : `${writtenSheet(queriesSheet(reports), format, invocation)}${plans}`;
     const result = { queries: reports };
     const bad = reports.filter(({ outcome }) => outcome === 'missed' || outcome === 'failed');
     const [first] = bad;
@@ -82,8 +82,12 @@ export function queriesSheet(reports: readonly QueryReport[]): Sheet {
     columns: [
       { title: 'query' },
       { title: 'outcome' },
-      ...['target', 'p50', 'p95', 'max', 'blocks', 'from disk'].map((title) => ({ title, right: true })),
-      { title: 'indexes' },
+      ...['target', 'p50', 'p95', 'max', 'blocks', 'from disk'].map((title, at) => ({
+        title,
+        right: true,
+        rank: Math.max(0, at - 2),
+      })),
+      { title: 'indexes', rank: 9 },
     ],
     rows: reports.map((report) => [
       visible(report.name),

@@ -39,7 +39,7 @@ export function registerReportSizes(group: Command, addAction: AddAction): void 
 }
 
 async function reportSizes(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
-  const { flags, global, style } = invocation;
+  const { flags, global } = invocation;
   const top = positiveInteger(flags, 'top') ?? null;
   const keepDays = positiveInteger(flags, 'keep') ?? 400;
   const format = choiceFlag(flags, 'format', [...sheetFormats, 'prometheus'] as const) ?? 'table';
@@ -64,7 +64,7 @@ async function reportSizes(invocation: Invocation, tables: readonly string[]): P
       partitions: flags['partitions'] === true,
       whole: sizes.tables.length,
     });
-    return { result, text: writtenSheet(sheet, format, style) };
+    return { result, text: writtenSheet(sheet, format, invocation) };
   } finally {
     await opened.session.close();
   }
@@ -90,6 +90,22 @@ export async function lastRecord({ session }: Opened, { ledgerSchema }: Settings
   };
 }
 
+/** Each with how gladly one does without it on a narrow terminal. */
+const sizeColumns = [
+  ...([
+    ['total', 0],
+    ['rows', 0],
+    ['rows of', 1],
+    ['table', 4],
+    ['indexes', 2],
+    ['TOAST', 6],
+  ] as const),
+  ...([
+    ['dead rows', 5],
+    ['share', 3],
+  ] as const),
+] as const;
+
 /** The report as a sheet. */
 export function sizesSheet(
   sizes: Sizes,
@@ -106,10 +122,7 @@ export function sizesSheet(
     title: `${sizes.database}: ${bytes(sizes.databaseBytes)}, ${count(sizes.tables.length, 'table')}${whole > sizes.tables.length ? ` of ${whole}` : ''}`,
     columns: [
       { title: 'table' },
-      ...['total', 'rows', 'rows of', 'table', 'indexes', 'TOAST', 'dead rows', 'share'].map((title) => ({
-        title,
-        right: title !== 'rows of',
-      })),
+      ...sizeColumns.map(([title, rank]) => ({ title, right: title !== 'rows of', rank })),
       ...(grown ? [{ title: `since ${before.at?.slice(0, 10)}`, right: true }] : []),
     ],
     rows: lines.map(({ table, indent }) => [...cells(table, indent), ...(grown ? [change(table, before)] : [])]),

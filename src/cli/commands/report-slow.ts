@@ -27,7 +27,7 @@ export function registerReportSlow(group: Command, addAction: AddAction): void {
 }
 
 async function reportSlow(invocation: Invocation): Promise<Outcome> {
-  const { flags, global, style } = invocation;
+  const { flags, global } = invocation;
   const top = positiveInteger(flags, 'top') ?? 20;
   const order = choiceFlag(flags, 'by', slowOrders) ?? 'total';
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
@@ -36,7 +36,7 @@ async function reportSlow(invocation: Invocation): Promise<Outcome> {
   try {
     const { readSlow } = await import('../../reports/statement-statistics.ts');
     const report = await readSlow(session, order, top);
-    return { result: report, text: global.quiet ? '' : writtenSheet(slowSheet(report), format, style) };
+    return { result: report, text: global.quiet ? '' : writtenSheet(slowSheet(report), format, invocation) };
   } finally {
     await session.close();
   }
@@ -48,7 +48,11 @@ function slowSheet({ statements, notLooked, hint }: SlowReport): Sheet {
   return {
     title: 'Statements by time',
     columns: [
-      ...['calls', 'total', 'mean', 'max', 'rows', 'share'].map((title) => ({ title, right: true })),
+      ...['calls', 'total', 'mean', 'max', 'rows', 'share'].map((title, at) => ({
+        title,
+        right: true,
+        rank: at > 2 ? at : 0,
+      })),
       { title: 'statement' },
     ],
     rows: statements.map(({ calls, totalMs, meanMs, maxMs, rows, share, query }) => [

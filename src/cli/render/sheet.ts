@@ -1,10 +1,18 @@
+import type { Invocation } from '../cli.ts';
 import type { Style } from '../style.ts';
 import { type Cell, table } from './format.ts';
+
+export interface Column {
+  readonly title: string;
+  readonly right?: boolean;
+  /** Left out on a terminal that is too narrow, the highest first; without it never. */
+  readonly rank?: number;
+}
 
 /** A part of a report: a table with what has to be said of it, for every form a report can have. */
 export interface Sheet {
   readonly title: string;
-  readonly columns: ReadonlyArray<{ readonly title: string; readonly right?: boolean }>;
+  readonly columns: readonly Column[];
   /** As people read them, without anything that steers a terminal. */
   readonly rows: ReadonlyArray<readonly string[]>;
   /** What to know about it; findings that want attention first. */
@@ -19,12 +27,50 @@ export const sheetFormats = ['table', 'markdown', 'csv'] as const;
 export type SheetFormat = (typeof sheetFormats)[number];
 
 /** The sheet as text, with a line's end at its end. */
-export function writtenSheet(sheet: Sheet, format: SheetFormat, style: Style): string {
+export function writtenSheet(
+  sheet: Sheet,
+  format: SheetFormat,
+  { style, runtime }: Pick<Invocation, 'style' | 'runtime'>,
+): string {
   if (format === 'csv') return csv(sheet);
-  return format === 'markdown' ? markdown(sheet) : onTerminal(sheet, style);
+  if (format === 'markdown') return markdown(sheet);
+  const { isTerminal, columns } = runtime.stdout;
+  return onTerminal(isTerminal ? narrowed(sheet, columns) : sheet, style);
 }
 
 const barWidth = 20;
+
+/** What of a sheet a line of so many characters holds: without bars, then without the columns one can do without. */
+function narrowed(sheet: Sheet, width: number): Sheet {
+  const left: string[] = [];
+  let fits = sheet;
+  while (widthOf(fits) > width) {
+    if (fits.bars !== undefined) {
+      const { bars: _bars, ...rest } = fits;
+      fits = rest;
+      continue;
+    }
+    const ranks = fits.columns.map(({ rank }) => rank ?? 0);
+    const most = Math.max(...ranks);
+    if (most === 0) break;
+    const out = ranks.indexOf(most);
+    left.push(fits.columns[out]?.title ?? '');
+    fits = {
+      ...fits,
+      columns: fits.columns.toSpliced(out, 1),
+      rows: fits.rows.map((row) => row.toSpliced(out, 1)),
+    };
+  }
+  if (left.length === 0) return fits;
+  return { ...fits, notes: [...fits.notes, `Left out, as the terminal is narrow: ${left.join(', ')}.`] };
+}
+
+function widthOf({ columns, rows, bars }: Sheet): number {
+  const widths = columns.map(({ title }, place) =>
+    Math.max(...[title, ...rows.map((row) => row[place] ?? '')].map((text) => [...text].length)),
+  );
+  return widths.reduce((sum, one) => sum + one + 2, bars === undefined ? -2 : barWidth);
+}
 
 /** So long, in halves of a character where the terminal has such. */
 function bar(share: number, style: Style): string {
