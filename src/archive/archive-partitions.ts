@@ -1,10 +1,11 @@
 import { PulseError } from '../errors.ts';
 import type { ProgressEvent } from '../events.ts';
-import { type Instant, isoOf } from '../partitions/calendar.ts';
+import { type Instant, instantOf, isoOf } from '../partitions/calendar.ts';
 import { oidsOf, type PartitionedTable, readPartitionedTables, type TableName } from '../partitions/catalog.ts';
 import { isTyped, typedName } from '../partitions/shown-name.ts';
 import { explainOwnStatement } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
+import { sql } from '../postgres/sql.ts';
 import {
   type ArchiveDeps,
   type ArchiveRequest,
@@ -50,9 +51,58 @@ export interface ArchivedPartition extends TableName {
 export async function archivePartitions(deps: ArchiveDeps, order: ArchiveOrder): Promise<readonly ArchivedPartition[]> {
   const { session } = deps;
   const parent = await parentOf(session, order.table);
+  return alone(session, parent, () => archiveAll(deps, parent, order));
+}
+
+/** The class of our advisory locks; arbitrary. */
+const lockClass = 587_110_325;
+/** Each 0.2 s: the backend of a client that was killed lives until it notices. */
+const triesForLock = 50;
+
+/** Two runs on one table would take each other's unfinished archives for those of a run that was killed. */
+async function alone<Result>(
+  session: Session,
+  { oid, name }: PartitionedTable,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  if (session.pooled) {
+    throw new PulseError(
+      'pooler-refused',
+      'an archive holds its place by a lock of its session, which a pooler would give to others',
+      {
+        hint: 'connect to the server itself',
+      },
+    );
+  }
+  const lock = sql`${lockClass}, ${oid % 2_147_483_647}`;
+  for (let tries = 1; ; tries += 1) {
+    const [row] = await session.rows<{ mine: boolean }>(sql`SELECT pg_catalog.pg_try_advisory_lock(${lock}) AS mine`);
+    if (row?.mine === true) break;
+    if (tries === triesForLock) {
+      throw new PulseError('lock-not-obtained', `another run is archiving partitions of ${name}`, {
+        hint: 'wait for it, then run the command again',
+      });
+    }
+    await session.rows(sql`SELECT pg_catalog.pg_sleep(0.2)`);
+  }
+  try {
+    return await work();
+  } finally {
+    await session.rows(sql`SELECT pg_catalog.pg_advisory_unlock(${lock})`).catch(() => {});
+  }
+}
+
+async function archiveAll(
+  deps: ArchiveDeps,
+  parent: PartitionedTable,
+  order: ArchiveOrder,
+): Promise<readonly ArchivedPartition[]> {
+  const { session } = deps;
   const archives = await forgetUnfinished(session, order, parent);
   const left = await detachedBefore(session, archives);
-  const again = left.filter(({ partition }) => order.names.length === 0 || isAnyOf(order.names, partition));
+  const again = left.filter(({ partition, to }) =>
+    order.before === null ? isAnyOf(order.names, partition) : to !== null && instantOf(new Date(to)) <= order.before,
+  );
   if (!order.drop) for (const { partition } of again) deps.emit(leftAlone(parent, partition));
   const candidates = [...(order.drop ? again : []), ...chosen(parent, order, left)];
   if (order.drop && candidates.length > 0)
@@ -156,12 +206,18 @@ async function parentOf(session: Session, name: string): Promise<PartitionedTabl
 
 function chosen(
   parent: PartitionedTable,
-  { names, before }: ArchiveOrder,
+  { names, before, drop }: ArchiveOrder,
   left: readonly Candidate[],
 ): readonly Candidate[] {
   const partitions = parent.partitions.map((partition) => ({ partition, candidate: candidateOf(parent, partition) }));
   for (const name of names) {
-    if (partitions.some(({ partition }) => isTyped(partition, name))) continue;
+    const called = partitions.filter(({ partition }) => isTyped(partition, name));
+    if (called.length > 1)
+      throw ambiguous(
+        name,
+        called.map(({ partition }) => partition),
+      );
+    if (called.length === 1) continue;
     if (left.some(({ partition }) => isTyped(partition, name))) continue;
     throw new PulseError('not-possible', `${parent.name} has no partition ${name}`, {
       hint: `pulse-migrate partition list ${parent.name}`,
@@ -170,6 +226,12 @@ function chosen(
   const picked = partitions.filter(({ partition }) =>
     before === null ? isAnyOf(names, partition) : partition.range.to !== null && partition.range.to <= before,
   );
+  const open = picked.find(({ candidate }) => candidate.from === null || candidate.to === null);
+  if (drop && open !== undefined) {
+    throw new PulseError('not-possible', `${open.partition.name} has an open bound, and would not be restored`, {
+      hint: 'archive it without --drop, or name the others one by one',
+    });
+  }
   const other = picked.find(({ partition }) => !partition.isTable);
   if (other === undefined) return picked.map(({ candidate }) => candidate);
   throw new PulseError(
@@ -179,6 +241,12 @@ function chosen(
       hint: 'name the others one by one',
     },
   );
+}
+
+export function ambiguous(name: string, those: readonly TableName[]): PulseError {
+  return new PulseError('not-possible', `${name} may be ${those.map(typedName).join(' or ')}`, {
+    hint: 'name it with its schema',
+  });
 }
 
 const isAnyOf = (names: readonly string[], partition: TableName) => names.some((name) => isTyped(partition, name));
@@ -221,8 +289,8 @@ export async function unfinishedPartitions(
 /** Partitions that an earlier run has detached, or begun to, in order to drop them, and that still stand. */
 async function detachedBefore(session: Session, archives: readonly Archive[]): Promise<readonly Candidate[]> {
   const left = new Map<string, Candidate>();
-  for (const { table, partition, from, to, written, restoredAt } of archives) {
-    if (written !== null || restoredAt !== null) continue;
+  for (const { table, partition, from, to, written, restoredAt, forDrop } of archives) {
+    if (written !== null || restoredAt !== null || !forDrop) continue;
     const there = await standing(session, partition);
     if (there !== null && (!there.attached || there.detaching))
       left.set(`${partition.schema}.${partition.name}`, { table, partition, from, to });

@@ -54,14 +54,18 @@ const lockTimeoutMs = 10_000;
 export async function beginArchive(
   deps: ArchiveDeps,
   candidate: Candidate,
-  { schema, format, place, endpoint }: ArchiveRequest,
+  { schema, format, place, endpoint, drop }: ArchiveRequest,
 ): Promise<string> {
   const entry = deps.newId();
   const { table, partition, from, to } = candidate;
   const columns = await writtenColumns(deps.session, partition);
   const object = `${encodeURIComponent(partition.schema)}.${encodeURIComponent(partition.name)}-${entry}.${suffixes[format]}`;
   await deps.session.rows(
-    insertArchive(schema, { entry, table, partition, from, to, columns, format, place, object, endpoint }, deps),
+    insertArchive(
+      schema,
+      { entry, table, partition, from, to, columns, format, place, object, endpoint, forDrop: drop },
+      deps,
+    ),
   );
   return entry;
 }
@@ -85,7 +89,16 @@ ${steadySettings.text}`);
     await assertFits(session, partition, archive.format);
     const written = await writeRows(deps, archive, store);
     await readBack(deps, archive, store, written);
-    await session.rows(finishArchive(schema, archive.entry, written, drop));
+    const finished = await session.rows(finishArchive(schema, archive.entry, written, drop));
+    if (finished.length !== 1) {
+      throw new PulseError(
+        'archive-failed',
+        `the manifest has lost the archive of ${partition.name}; it is not dropped`,
+        {
+          hint: 'run the command again',
+        },
+      );
+    }
     if (request.alongside !== undefined) await session.rows(request.alongside(archive, written.rows));
     if (drop) await session.run(sql`DROP TABLE ${name}`.text);
     deps.signal.throwIfAborted();

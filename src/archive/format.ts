@@ -18,12 +18,16 @@ SET LOCAL row_security = off; SET LOCAL synchronize_seqscans = off; SET LOCAL ma
 /** JSON is one line each: a line feed can be in it only as white space of a column of type json. */
 const oneLine = `FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02'`;
 
+/** A row as a line of JSON. */
+export function lineOf(row: string): Sql {
+  return raw(`pg_catalog.translate(pg_catalog.row_to_json(${row})::pg_catalog.text, E'\\n\\r', '  ')`);
+}
+
 /** The statement that gives all rows of a table. */
 export function copyOut(format: Format, table: TableName, columns: readonly string[]): Sql {
   const [name, listed] = [ident(table.schema, table.name), list(columns)];
   if (format !== 'jsonl') return sql`COPY ${name} (${listed}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')`;
-  const line = raw(`pg_catalog.translate(pg_catalog.row_to_json(r)::pg_catalog.text, E'\\n\\r', '  ')`);
-  return sql`COPY (SELECT ${line} FROM (SELECT ${listed} FROM ONLY ${name}) AS r) TO STDOUT (${raw(oneLine)}, ENCODING 'UTF8')`;
+  return sql`COPY (SELECT ${lineOf('r')} FROM (SELECT ${listed} FROM ONLY ${name}) AS r) TO STDOUT (${raw(oneLine)}, ENCODING 'UTF8')`;
 }
 
 /** Where lines of JSON wait until they are rows. */

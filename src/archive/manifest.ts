@@ -26,6 +26,8 @@ export interface Archive {
   readonly written: Written | null;
   readonly archivedAt: Date;
   readonly dropped: boolean;
+  /** Begun by a run that takes the partition out of its table in order to drop it. */
+  readonly forDrop: boolean;
   /** When its rows were loaded again, apart from the table, and when they were attached. */
   readonly loadedAt: Date | null;
   readonly restoredAt: Date | null;
@@ -44,11 +46,11 @@ export function insertArchive(
   archive: Omit<Archive, 'written' | 'archivedAt' | 'dropped' | 'loadedAt' | 'restoredAt'>,
   by: { readonly actor: Actor; readonly toolVersion: string },
 ): Sql {
-  const { entry, table, partition, from, to, columns, format, place, object, endpoint } = archive;
+  const { entry, table, partition, from, to, columns, format, place, object, endpoint, forDrop } = archive;
   return sql`INSERT INTO ${ident(schema, 'archive')} (entry, table_schema, table_name, partition_schema, partition_name,
-  range_from, range_to, columns, format, place, object, endpoint, actor, tool_version)
+  range_from, range_to, columns, format, place, object, endpoint, dropped, actor, tool_version)
 VALUES (${entry}, ${table.schema}, ${table.name}, ${partition.schema}, ${partition.name},
-  ${from}, ${to}, ${JSON.stringify(columns)}, ${format}, ${place}, ${object}, ${endpoint}, ${JSON.stringify(by.actor)}, ${by.toolVersion})`;
+  ${from}, ${to}, ${JSON.stringify(columns)}, ${format}, ${place}, ${object}, ${endpoint}, ${forDrop}, ${JSON.stringify(by.actor)}, ${by.toolVersion})`;
 }
 
 /** Says that it is written and was read back, and whether the partition goes with this transaction. */
@@ -60,7 +62,7 @@ export function finishArchive(
 ): Sql {
   return sql`UPDATE ${ident(schema, 'archive')} SET rows = ${rows}, content_bytes = ${content.bytes}, content_sha256 = ${content.sha256},
   stored_bytes = ${stored.bytes}, stored_sha256 = ${stored.sha256}, archived_at = pg_catalog.clock_timestamp(), dropped = ${dropped}
-WHERE entry = ${entry}::pg_catalog.uuid`;
+WHERE entry = ${entry}::pg_catalog.uuid AND rows IS NULL RETURNING entry`;
 }
 
 /** Says how far a restore is. */
@@ -74,7 +76,7 @@ export function forgetArchive(schema: string, entry: string): Sql {
 
 /** Of an archive that is deleted for good. */
 export function dropArchive(schema: string, entry: string): Sql {
-  return sql`DELETE FROM ${ident(schema, 'archive')} WHERE entry = ${entry}::pg_catalog.uuid AND dropped`;
+  return sql`DELETE FROM ${ident(schema, 'archive')} WHERE entry = ${entry}::pg_catalog.uuid AND dropped AND rows IS NOT NULL`;
 }
 
 interface ArchiveRow {
@@ -132,7 +134,9 @@ function archiveOf(row: ArchiveRow): Archive {
     endpoint: row.endpoint,
     written: writtenOf(row),
     archivedAt: row.archived_at,
-    dropped: row.dropped,
+    // Of one that is begun the column says what is meant to be done.
+    dropped: row.dropped && row.rows !== null,
+    forDrop: row.dropped,
     loadedAt: row.loaded_at,
     restoredAt: row.restored_at,
   };

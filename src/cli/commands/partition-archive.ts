@@ -14,7 +14,7 @@ import { type Opened, openSession, openSettings, runnerDeps, textFlag, timeFlag 
 import type { Outcome } from '../outcome.ts';
 import { bytes, count, moment, shortList, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
-import { detachPartition } from './archive-and-drop.ts';
+import { detachPartition, inSql } from './archive-and-drop.ts';
 
 export function registerArchive(group: Command, addAction: AddAction): void {
   const archive = group
@@ -190,15 +190,19 @@ async function restorePartition(
   [name = '', partition = '']: readonly string[],
 ): Promise<Outcome> {
   return withLedger(invocation, async ({ deps, settings }) => {
-    const [{ readArchives }, { restoreArchive }, { openStore }] = await Promise.all([
+    const [{ readArchives }, { ambiguous }, { restoreArchive }, { openStore }] = await Promise.all([
       import('../../archive/manifest.ts'),
+      import('../../archive/archive-partitions.ts'),
       import('../../archive/restore.ts'),
       import('../../archive/open-store.ts'),
     ]);
     const schema = settings.ledgerSchema;
-    const archive = (await readArchives(deps.session, schema)).findLast(
+    const named = (await readArchives(deps.session, schema)).filter(
       (one) => isTyped(one.table, name) && isTyped(one.partition, partition) && one.written !== null,
     );
+    const different = new Map(named.map((one) => [inSql(one.partition), one.partition]));
+    if (different.size > 1) throw ambiguous(partition, [...different.values()]);
+    const archive = named.at(-1);
     if (archive === undefined) {
       throw new PulseError('not-possible', `no archive of a partition ${partition} of ${name} is recorded`, {
         hint: 'pulse-migrate partition archives shows all of them',

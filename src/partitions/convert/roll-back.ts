@@ -33,6 +33,7 @@ export async function rollBack(work: Work, conversion: Conversion): Promise<Conv
       (attempt) => locksOf(conversion, [nameSql(conversion), old], attempt),
       async () => {
         await assertAllThere(work, conversion);
+        await assertNothingAdded(work, conversion);
         const left = await backlogOf(work, conversion, 'back');
         if (left > mostUnderLock) throw new NotYet(`${left} changes came in meanwhile`);
         await replayRest(work, conversion, 'back');
@@ -96,6 +97,26 @@ WHERE t.tgfoid = pg_catalog.to_regprocedure(${`${guard}()`})::pg_catalog.oid ORD
     `DROP TRIGGER IF EXISTS ${triggerName('reverse')} ON ${nameSql(conversion)}`,
     ...guarded.map((table) => `DROP TRIGGER ${triggerName('guard')} ON ${nameSql(table)}`),
   ];
+}
+
+/** What was written to a column that the old table has not would be lost. */
+async function assertNothingAdded({ session }: Work, conversion: Conversion): Promise<void> {
+  const { name, sourceOid, targetOid } = conversion;
+  const added = await session.rows<{
+    name: string;
+  }>(sql`SELECT a.attname::pg_catalog.text AS name FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = ${targetOid}::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS o
+    WHERE o.attrelid = ${sourceOid}::pg_catalog.oid AND o.attnum > 0 AND NOT o.attisdropped AND o.attname = a.attname)`);
+  if (added.length === 0) return;
+  const names = added.map((column) => column.name).join(', ');
+  throw new PulseError(
+    'not-possible',
+    `${name} got the column ${names} since the exchange, which would be lost with all its values`,
+    {
+      hint: `drop it first, if that is meant; or keep the partitions: pulse-migrate partition finish ${typedName(conversion)} --i-know`,
+    },
+  );
 }
 
 /** A partition that was detached or dropped took its rows along, of which the log says nothing. */

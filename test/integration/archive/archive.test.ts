@@ -354,3 +354,66 @@ test('a partition is not restored while rows of its time lie in the DEFAULT part
   expect(run.stderr).toContain(`pulse-migrate partition drain '"Audit logs"' --dry-run`);
   expect(await database.admin(`SELECT to_regclass('${partition}') AS there`)).toEqual([{ there: null }]);
 });
+
+test('a partition that a plain run was killed at is not dropped by another one, which was not asked to', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(archiving('old'));
+  // As a kill leaves it; then the operator has taken the partition out, to keep it.
+  await database.admin(`UPDATE pulse_migrate.archive SET rows = NULL, content_sha256 = NULL;
+ALTER TABLE "Audit logs" DETACH PARTITION ${partition}`);
+
+  await project.done([
+    'partition',
+    'archive',
+    '"Audit logs"',
+    '--before',
+    '2025-07-01',
+    '--to',
+    'old',
+    '--drop',
+    '--i-know',
+  ]);
+
+  expect((await sumOf(database, partition)).rows).toBeGreaterThan(0);
+  expect(await partitionsOf(database)).toEqual([]);
+});
+
+test('what lines of JSON would not bring back as it was is refused before the partition leaves its table', async ({
+  database,
+}) => {
+  await database.admin(`${logs} UPDATE "Audit logs" SET body = NULL WHERE body::text = 'null'`);
+  await database.admin(`UPDATE "Audit logs" SET tags = '[2:3]={a,b}' WHERE id = 7`);
+  const project = await openProject(null, database);
+
+  const run = await project.cli(archiving('old', '--format', 'jsonl', '--drop', '--i-know'));
+
+  expect(run.json().error?.message).toBe(
+    'Audit logs_2025_q1 holds values that lines of JSON cannot bring back exactly',
+  );
+  expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q1', 'Audit logs_2025_q2']);
+  await project.done(archiving('old', '--drop', '--i-know'));
+});
+
+test('a name that two partitions have is refused with both, and one with an open bound is not dropped', async ({
+  database,
+}) => {
+  await database.admin(`CREATE SCHEMA other; CREATE TABLE s (at date) PARTITION BY RANGE (at);
+CREATE TABLE s_1 PARTITION OF s FOR VALUES FROM ('2025-01-01') TO ('2025-02-01');
+CREATE TABLE other.s_1 PARTITION OF s FOR VALUES FROM ('2025-02-01') TO ('2025-03-01');
+CREATE TABLE s_0 PARTITION OF s FOR VALUES FROM (MINVALUE) TO ('2025-01-01')`);
+  const project = await openProject(null, database);
+  const archive = (name: string) =>
+    project.cli(['partition', 'archive', 's', name, '--to', 'old', '--drop', '--i-know']);
+
+  const [twice, open] = [await archive('s_1'), await archive('s_0')];
+
+  expect(twice.stderr).toContain('s_1 may be s_1 or other.s_1');
+  expect(open.stderr).toContain('s_0 has an open bound, and would not be restored');
+  expect([twice.exitCode, open.exitCode]).toEqual([2, 2]);
+  expect((await archive('other.s_1')).exitCode).toBe(0);
+  const [left] = await database.admin("SELECT count(*)::int AS left FROM pg_inherits WHERE inhparent = 's'::regclass");
+  expect(left).toEqual({ left: 2 });
+});

@@ -421,3 +421,20 @@ test('a table that is partitioned already is refused for that alone', async ({ d
   expect(error?.message).toBe('public.logs cannot be converted: it is partitioned already');
   expect(error?.hint).toBe('pulse-migrate partition list');
 });
+
+test('a rollback that would lose a column that was added since is refused, and changes nothing', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(convert('logs', '--by', 'at'));
+  await database.admin("ALTER TABLE logs ADD COLUMN note text DEFAULT 'kept'");
+
+  const run = await project.cli(['partition', 'rollback', 'logs']);
+
+  expect(run.exitCode).toBe(2);
+  expect(run.stderr).toContain('logs got the column note since the exchange');
+  expect(await database.admin('SELECT DISTINCT note FROM logs')).toEqual([{ note: 'kept' }]);
+  await database.admin('ALTER TABLE logs DROP COLUMN note');
+  await project.done(['partition', 'rollback', 'logs']);
+});
