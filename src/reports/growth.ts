@@ -19,6 +19,14 @@ export interface TableGrowth extends RelationName {
   readonly trigger: { readonly rows: number; readonly isReached: boolean; readonly crossing: Crossing | null } | null;
 }
 
+export interface GrowthInput {
+  /** As typed; none means those with a trigger and the largest. */
+  readonly tables: readonly string[];
+  readonly triggers: Triggers;
+  /** So many of the largest. */
+  readonly top: number;
+}
+
 export interface Growth {
   /** The fastest in bytes first. */
   readonly tables: readonly TableGrowth[];
@@ -28,16 +36,20 @@ export interface Growth {
 
 /**
  * What was recorded of tables, the line through it, and when each configured trigger will be reached by that line.
- * @throws {PulseError} `not-possible` where nothing was recorded yet, or a table is named that is not there.
+ * @throws {PulseError} `not-possible` where nothing was recorded yet, or a table is named that is not there;
+ * `permission-denied` where the records may not be read.
  */
 export async function readGrowth(
   session: Session,
   schema: string,
-  tables: readonly string[],
-  triggers: Triggers,
+  { tables, triggers, top }: GrowthInput,
 ): Promise<Growth> {
   const oids = await tableOids(session, tables);
-  const records = await readRecords(session, schema, oids === null ? null : await namesOf(session, oids));
+  const which =
+    oids === null
+      ? { names: Object.keys(triggers).flatMap(calledSo), largest: top }
+      : { names: await namesOf(session, oids), largest: 0 };
+  const records = await readRecords(session, schema, which);
   if (records.length === 0) {
     throw new PulseError('not-possible', 'no size was recorded yet', {
       hint: 'record them, best daily from cron: pulse-migrate report sizes --record',
@@ -62,6 +74,15 @@ async function namesOf(session: Session, oids: readonly number[]): Promise<reado
   return session.rows<RelationName>(sql`SELECT n.nspname::pg_catalog.text AS schema, c.relname::pg_catalog.text AS name
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.oid::pg_catalog.text = ANY (${oids.map(String)})`);
+}
+
+/** What a table may be that is configured under this name; a dot may be part of a name. */
+function calledSo(configured: string): RelationName[] {
+  const dots = [...configured.matchAll(/\./g)].map(({ index }) => index);
+  return [
+    { schema: 'public', name: configured },
+    ...dots.map((dot) => ({ schema: configured.slice(0, dot), name: configured.slice(dot + 1) })),
+  ];
 }
 
 function isCalled({ schema, name }: RelationName, configured: string): boolean {

@@ -1,21 +1,16 @@
 import type { Session } from '../postgres/session.ts';
 import { raw, sql } from '../postgres/sql.ts';
-import { redundantIndexes } from './redundant-indexes.ts';
+import { reading } from './reading.ts';
+import { type IndexShape, type Redundant, redundantIndexes } from './redundant-indexes.ts';
 import { type RelationName, tableOids } from './relation-names.ts';
 
 /** One index; of a partitioned table it stands for those of all partitions. */
-export interface IndexReport extends RelationName {
-  readonly table: string;
+export interface IndexReport extends RelationName, IndexShape {
+  readonly name: string;
   readonly bytes: number;
   /** Since the statistics were reset, on this server alone. */
   readonly scans: number;
   readonly definition: string;
-  readonly method: string;
-  readonly keys: readonly string[];
-  readonly included: readonly string[];
-  readonly predicate: string | null;
-  readonly isUnique: boolean;
-  readonly isNeeded: boolean;
   readonly isValid: boolean;
   /** Of a partitioned table: nothing can be done to it CONCURRENTLY. */
   readonly isPartitioned: boolean;
@@ -36,7 +31,7 @@ export interface IndexesReport {
   /** The largest first. */
   readonly indexes: readonly IndexReport[];
   readonly unused: readonly IndexReport[];
-  readonly redundant: ReadonlyArray<{ readonly index: IndexReport; readonly by: IndexReport; readonly why: string }>;
+  readonly redundant: readonly Redundant<IndexReport>[];
   readonly invalid: readonly IndexReport[];
   readonly bareForeignKeys: readonly BareForeignKey[];
   /** Since when scans are counted, ISO 8601; null: since the database was made. */
@@ -46,7 +41,10 @@ export interface IndexesReport {
   readonly standbys: number;
 }
 
-/** Looks at all indexes of user tables, or of those named. Reads only. @throws {PulseError} `not-possible` for an unknown table. */
+/**
+ * Looks at all indexes of user tables, or of those named. Reads only.
+ * @throws {PulseError} `not-possible` for an unknown table, `lock-not-obtained` where one is locked.
+ */
 export async function readIndexes(
   session: Session,
   { tables, toolSchema }: { readonly tables: readonly string[]; readonly toolSchema: string },
@@ -55,8 +53,10 @@ export async function readIndexes(
   const chosen = oids === null ? sql`TRUE` : sql`c.oid::pg_catalog.text = ANY (${oids.map(String)})`;
   const others = ['pg_catalog', 'information_schema', 'pg_toast', toolSchema];
   const ours = sql`n.nspname::pg_catalog.text <> ALL (${others}) AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) AND NOT c.relispartition AND (${chosen})`;
-  const indexes = await session.rows<IndexReport>(indexesQuery(ours));
-  const bareForeignKeys = await session.rows<BareForeignKey>(bareKeysQuery(ours));
+  const [indexes, bareForeignKeys] = await reading(session, async () => [
+    await session.rows<IndexReport>(indexesQuery(ours)),
+    await session.rows<BareForeignKey>(bareKeysQuery(ours)),
+  ]);
   const [about] = await session.rows<{ since: string | null; days: number | null; standbys: number }>(sql`SELECT
   pg_catalog.to_char(d.stats_reset AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
   pg_catalog.round(EXTRACT(epoch FROM pg_catalog.now() - COALESCE(d.stats_reset, pg_catalog.pg_postmaster_start_time())) / 86400.0, 1)::pg_catalog.float8 AS days,

@@ -36,16 +36,17 @@ export interface LocksReport {
 
 /** Who waits for whom in this database now. Reads only. */
 export async function readLocks(session: Session): Promise<LocksReport> {
-  const rows =
-    await session.rows<LockHolder>(sql`SELECT a.pid::pg_catalog.float8 AS pid, a.application_name AS application,
+  const rows = await session.rows<LockHolder>(sql`WITH w AS MATERIALIZED (
+  SELECT DISTINCT ON (l.pid) l.pid, l.waitstart AS since, pg_catalog.concat_ws(' ', l.mode, CASE WHEN l.relation IS NULL THEN l.locktype ELSE 'on ' || l.relation::pg_catalog.regclass::pg_catalog.text END) AS wants
+  FROM pg_catalog.pg_locks AS l WHERE NOT l.granted ORDER BY l.pid)
+SELECT a.pid::pg_catalog.float8 AS pid, a.application_name AS application,
   COALESCE(a.usename::pg_catalog.text, '') AS role, a.state,
   pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) AS "transactionSeconds",
   pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - w.since) AS "waitSeconds", w.wants,
   NULLIF(a.query, '<insufficient privilege>') AS statement, pg_catalog.to_json(b.pids) AS "blockedBy"
-FROM pg_catalog.pg_stat_activity AS a
-CROSS JOIN LATERAL (SELECT pg_catalog.pg_blocking_pids(a.pid) AS pids) AS b
-LEFT JOIN LATERAL (SELECT l.waitstart AS since, pg_catalog.concat_ws(' ', l.mode, CASE WHEN l.relation IS NULL THEN l.locktype ELSE 'on ' || l.relation::pg_catalog.regclass::pg_catalog.text END) AS wants
-  FROM pg_catalog.pg_locks AS l WHERE l.pid = a.pid AND NOT l.granted LIMIT 1) AS w ON TRUE
+FROM pg_catalog.pg_stat_activity AS a LEFT JOIN w ON w.pid = a.pid
+-- Each call holds up the lock manager of the whole server: none for those that wait for nothing.
+CROSS JOIN LATERAL (SELECT CASE WHEN w.pid IS NULL THEN '{}'::pg_catalog.int4[] ELSE pg_catalog.pg_blocking_pids(a.pid) END AS pids) AS b
 WHERE a.datname::pg_catalog.text = pg_catalog.current_database()::pg_catalog.text AND a.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid`);
   const [right] = await session.rows<{ seesAll: boolean }>(
     sql`SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS "seesAll"`,

@@ -1,6 +1,8 @@
 import { PulseError } from '../errors.ts';
+import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, sql } from '../postgres/sql.ts';
+import { longestWait } from './reading.ts';
 import { statisticsSchema } from './statement-statistics.ts';
 
 /** What watches over slow statements in this database. */
@@ -155,7 +157,7 @@ async function assertAllowed(session: Session, database: string): Promise<void> 
 
 async function inOne(session: Session, work: () => Promise<void>): Promise<void> {
   try {
-    await session.run('BEGIN');
+    await session.run(`${boundedBegin()}; ${longestWait}`);
     await work();
     await session.run('COMMIT');
   } catch (error) {

@@ -69,7 +69,7 @@ async function measured(session: Session, query: KeyQuery, input: QueriesInput):
     for (const text of [query.sql, query.parameters ?? 'SELECT']) assertOne(text);
     // A plan for each set of parameters: what a driver sends unprepared, and what differs where the data are skewed.
     await session.run(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${input.timeoutMs}; SET LOCAL lock_timeout = '1s';
-SET LOCAL plan_cache_mode = force_custom_plan`);
+SET LOCAL plan_cache_mode = force_custom_plan; SAVEPOINT ${savepoint}`);
     const sets = await parameterSets(session, query);
     if (sets.length === 0) {
       return {
@@ -90,12 +90,14 @@ SET LOCAL plan_cache_mode = force_custom_plan`);
     if (error instanceof PulseError && error.code === 'usage') return { ...nothing, why: [error.message] };
     throw error;
   } finally {
+    // Behind a pooler another backend may answer as soon as the transaction ends: what is prepared goes within it.
+    await session.run(`ROLLBACK TO SAVEPOINT ${savepoint}; DEALLOCATE ${prepared}`).catch(() => {});
     await session.run('ROLLBACK').catch(() => {});
-    await session.run(`DEALLOCATE ${prepared}`).catch(() => {});
   }
 }
 
 const prepared = 'pulse_migrate_key_query';
+const savepoint = 'before_it';
 
 /** A second statement would run outside of what is measured, and behind a COMMIT outside of READ ONLY. */
 function assertOne(text: string): void {

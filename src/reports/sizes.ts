@@ -1,6 +1,7 @@
 import { StatementError } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, raw, sql } from '../postgres/sql.ts';
+import { reading } from './reading.ts';
 import { type RelationName, tableOids } from './relation-names.ts';
 
 /** One table with all that belongs to it; sizes in bytes. */
@@ -67,16 +68,14 @@ const utc = (time: string) => `pg_catalog.to_char(${time} AT TIME ZONE 'UTC', 'Y
 
 /**
  * Sizes and rows of tables, a partitioned one as the sum of its partitions. One query for all of them; it reads only.
- * @throws {PulseError} `not-possible` for a table that is named and not there.
+ * @throws {PulseError} `not-possible` for a table that is named and not there, `lock-not-obtained` where one is locked.
  */
 export async function readSizes(session: Session, input: SizesInput): Promise<Sizes> {
   const oids = await tableOids(session, input.tables);
-  const found = await session.rows<Found>(sizesQuery(input, oids));
-  const [database] = await session.rows<{ name: string; bytes: number; at: string; block: number }>(
-    sql`SELECT pg_catalog.current_database()::pg_catalog.text AS name,
-  pg_catalog.pg_database_size(pg_catalog.current_database())::pg_catalog.float8 AS bytes,
-  ${raw(utc('pg_catalog.now()'))} AS at, pg_catalog.current_setting('block_size')::pg_catalog.float8 AS block`,
-  );
+  const [found, database] = await reading(session, async () => [
+    await session.rows<Found>(sizesQuery(input, oids)),
+    await databaseFacts(session),
+  ]);
   const there = found.filter(({ total }) => total !== null);
   const counts = input.exact ? await countAll(session, there, input.timeoutMs) : null;
   const tables = assembled(there, counts?.rows ?? new Map(), database?.block ?? 8192);
@@ -89,6 +88,15 @@ export async function readSizes(session: Session, input: SizesInput): Promise<Si
     uncounted: counts?.failed ?? [],
     vanished: found.length - there.length,
   };
+}
+
+async function databaseFacts(session: Session) {
+  const [row] = await session.rows<{ name: string; bytes: number; at: string; block: number }>(
+    sql`SELECT pg_catalog.current_database()::pg_catalog.text AS name,
+  pg_catalog.pg_database_size(pg_catalog.current_database())::pg_catalog.float8 AS bytes,
+  ${raw(utc('pg_catalog.now()'))} AS at, pg_catalog.current_setting('block_size')::pg_catalog.float8 AS block`,
+  );
+  return row;
 }
 
 function sizesQuery({ schema, toolSchema, withTool }: SizesInput, oids: readonly number[] | null) {

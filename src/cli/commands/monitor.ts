@@ -4,9 +4,10 @@ import { PulseError } from '../../errors.ts';
 import type { MonitorChange, Monitoring } from '../../reports/monitor.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings, textFlag } from '../open.ts';
+import { openSettings, textFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import type { Style } from '../style.ts';
+import { onReportSession } from './report-session.ts';
 
 export function registerMonitor(program: Command, addAction: AddAction): void {
   const group = program
@@ -36,23 +37,13 @@ async function setUp(invocation: Invocation): Promise<Outcome> {
   const slowMs = slowOf(flags);
   const dryRun = flags['dryRun'] === true;
   const settings = await openSettings(invocation);
-  const { session } = await openSession(invocation, settings);
-  try {
-    const [{ setUpMonitoring, undoMonitoring }, { explainOwnStatement }] = await Promise.all([
-      import('../../reports/monitor.ts'),
-      import('../../postgres/errors.ts'),
-    ]);
-    const work =
-      flags['undo'] === true
-        ? undoMonitoring(session, settings.ledgerSchema, dryRun)
-        : setUpMonitoring(session, settings.ledgerSchema, slowMs, dryRun);
-    const change = await work.catch((error: unknown) => {
-      throw explainOwnStatement(error, 'setting up the monitoring');
-    });
-    return { result: change, text: global.quiet ? '' : rendered(change, dryRun, style) };
-  } finally {
-    await session.close();
-  }
+  const { setUpMonitoring, undoMonitoring } = await import('../../reports/monitor.ts');
+  const change = await onReportSession(invocation, settings, 'setting up the monitoring', ({ session }) =>
+    flags['undo'] === true
+      ? undoMonitoring(session, settings.ledgerSchema, dryRun)
+      : setUpMonitoring(session, settings.ledgerSchema, slowMs, dryRun),
+  );
+  return { result: change, text: global.quiet ? '' : rendered(change, dryRun, style) };
 }
 
 function slowOf(flags: Invocation['flags']): number {

@@ -5,14 +5,15 @@ import type { Settings } from '../../config/settings.ts';
 import { PulseError } from '../../errors.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { type Opened, openSession, openSettings, textFlag } from '../open.ts';
+import { type Opened, openSettings, textFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { moment } from '../render/format.ts';
 import { page } from '../render/page.ts';
 import type { Sheet } from '../render/sheet.ts';
-import { growthPlots, growthSheet, triggersOf } from './report-growth.ts';
+import { growthPlots, growthSheet, largest, triggersOf } from './report-growth.ts';
 import { indexesSheet } from './report-indexes.ts';
 import { queriesSheet } from './report-queries.ts';
+import { onReportSession } from './report-session.ts';
 import { lastRecord, sizesSheet } from './report-sizes.ts';
 
 export function registerReportAll(group: Command, addAction: AddAction): void {
@@ -39,21 +40,13 @@ async function reportAll(invocation: Invocation): Promise<Outcome> {
     });
   }
   const settings = await openSettings(invocation);
-  const opened = await openSession(invocation, settings);
-  try {
+  const text = await onReportSession(invocation, settings, 'reading reports', async (opened) => {
     const { sheets, database, at } = await sheetsOf(opened, settings);
-    const text = page(
-      `${database}: report`,
-      `As of ${moment(at)}, PostgreSQL ${opened.session.serverVersionText}.`,
-      sheets,
-    );
-    if (file === '-') return { result: { html: text }, text };
-    const path = resolve(invocation.runtime.cwd, file);
-    await writeWhole(path, text, file);
-    return { result: { file, bytes: Buffer.byteLength(text) }, text: global.quiet ? '' : `Written to ${file}.\n` };
-  } finally {
-    await opened.session.close();
-  }
+    return page(`${database}: report`, `As of ${moment(at)}, PostgreSQL ${opened.session.serverVersionText}.`, sheets);
+  });
+  if (file === '-') return { result: { html: text }, text };
+  await writeWhole(resolve(invocation.runtime.cwd, file), text, file);
+  return { result: { file, bytes: Buffer.byteLength(text) }, text: global.quiet ? '' : `Written to ${file}.\n` };
 }
 
 async function sheetsOf(opened: Opened, settings: Settings) {
@@ -66,8 +59,10 @@ async function sheetsOf(opened: Opened, settings: Settings) {
   const toolSchema = settings.ledgerSchema;
   const whole = { tables: [], schema: null, toolSchema, withTool: false, exact: false, timeoutMs: 0 };
   const sizes = await readSizes(session, whole);
-  const sheets: Sheet[] = [sizesSheet(sizes, await lastRecord(opened, settings), { partitions: false, whole: 0 })];
-  const growth = await readGrowth(session, toolSchema, [], triggersOf(settings)).catch(whenNothing);
+  const sheets: Sheet[] = [sizesSheet(sizes, await lastRecord(session, toolSchema), { partitions: false, whole: 0 })];
+  const growth = await readGrowth(session, toolSchema, {
+    ...{ tables: [], triggers: triggersOf(settings), top: largest },
+  }).catch(whenNothing);
   if (growth !== null) sheets.push(growthSheet(growth, true), ...growthPlots(growth, 6));
   sheets.push(...indexesSheet(await readIndexes(session, { tables: [], toolSchema })));
   if (settings.queries.length > 0) {
@@ -78,9 +73,9 @@ async function sheetsOf(opened: Opened, settings: Settings) {
   return { sheets, database: sizes.database, at: sizes.at };
 }
 
-/** That nothing was recorded yet is no reason to show nothing. */
+/** That nothing was recorded yet, or may not be read, is no reason to show nothing. */
 function whenNothing(error: unknown): null {
-  if (error instanceof PulseError && error.code === 'not-possible') return null;
+  if (error instanceof PulseError && ['not-possible', 'permission-denied'].includes(error.code)) return null;
   throw error;
 }
 

@@ -5,12 +5,13 @@ import type { Growth, TableGrowth, Triggers } from '../../reports/growth.ts';
 import { shownName } from '../../reports/relation-names.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings } from '../open.ts';
+import { openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes } from '../render/format.ts';
 import { plot } from '../render/page.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
 import { choiceFlag } from './report-flags.ts';
+import { onReportSession } from './report-session.ts';
 
 export function registerReportGrowth(group: Command, addAction: AddAction): void {
   const growth = group
@@ -22,6 +23,7 @@ export function registerReportGrowth(group: Command, addAction: AddAction): void
         'of 100 cases, and the day on which each trigger of the configuration (partitions: commits: { trigger: { rows: ' +
         '5000000 } }) will be reached.',
     )
+    .option('--top <n>', `the largest n beside those with a trigger (${largest})`)
     .option('--format <format>', `${sheetFormats.join(', ')}; table without it`);
   examples(growth, [
     ['pulse-migrate report growth', 'what grows, and until when'],
@@ -31,19 +33,20 @@ export function registerReportGrowth(group: Command, addAction: AddAction): void
 }
 
 async function reportGrowth(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
-  const { flags, global, style } = invocation;
+  const { flags, global, style, runtime } = invocation;
+  const top = positiveInteger(flags, 'top') ?? largest;
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
   const settings = await openSettings(invocation);
-  const { session } = await openSession(invocation, settings);
-  try {
-    const { readGrowth } = await import('../../reports/growth.ts');
-    const growth = await readGrowth(session, settings.ledgerSchema, tables, triggersOf(settings));
-    const fine = style.symbols.pointer !== '>';
-    return { result: growth, text: global.quiet ? '' : writtenSheet(growthSheet(growth, fine), format, invocation) };
-  } finally {
-    await session.close();
-  }
+  const { readGrowth } = await import('../../reports/growth.ts');
+  const growth = await onReportSession(invocation, settings, 'reading growth', ({ session }) =>
+    readGrowth(session, settings.ledgerSchema, { tables, triggers: triggersOf(settings), top }),
+  );
+  const sheet = growthSheet(growth, style.symbols.pointer !== '>');
+  return { result: growth, text: global.quiet ? '' : writtenSheet(sheet, format, style, runtime.stdout) };
 }
+
+/** So many tables are shown beside those with a trigger, unless somebody says otherwise: each has all its records read. */
+export const largest = 20;
 
 /** The triggers that the configuration has, by table. */
 export function triggersOf({ partitions }: Settings): Triggers {

@@ -5,11 +5,12 @@ import { type RelationName, shownName } from '../../reports/relation-names.ts';
 import { visible } from '../../visible.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings } from '../open.ts';
+import { openSettings } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, count } from '../render/format.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
 import { choiceFlag } from './report-flags.ts';
+import { onReportSession } from './report-session.ts';
 
 export function registerReportIndexes(group: Command, addAction: AddAction): void {
   const indexes = group
@@ -29,18 +30,15 @@ export function registerReportIndexes(group: Command, addAction: AddAction): voi
 }
 
 async function reportIndexes(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
-  const { flags, global } = invocation;
+  const { flags, global, style, runtime } = invocation;
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
   const settings = await openSettings(invocation);
-  const { session } = await openSession(invocation, settings);
-  try {
-    const { readIndexes } = await import('../../reports/indexes.ts');
-    const report = await readIndexes(session, { tables, toolSchema: settings.ledgerSchema });
-    const text = indexesSheet(report).map((sheet) => writtenSheet(sheet, format, invocation));
-    return { result: report, text: global.quiet ? '' : text.join('\n') };
-  } finally {
-    await session.close();
-  }
+  const { readIndexes } = await import('../../reports/indexes.ts');
+  const report = await onReportSession(invocation, settings, 'reading indexes', ({ session }) =>
+    readIndexes(session, { tables, toolSchema: settings.ledgerSchema }),
+  );
+  const text = indexesSheet(report).map((sheet) => writtenSheet(sheet, format, style, runtime.stdout));
+  return { result: report, text: global.quiet ? '' : text.join('\n') };
 }
 
 /** The report, a sheet for each kind of finding. */

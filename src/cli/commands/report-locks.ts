@@ -3,10 +3,11 @@ import type { LockNode, LocksReport } from '../../reports/locks.ts';
 import { visible } from '../../visible.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings, positiveInteger } from '../open.ts';
+import { type Opened, openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { count, duration } from '../render/format.ts';
 import type { Style } from '../style.ts';
+import { onReportSession } from './report-session.ts';
 
 export function registerReportLocks(group: Command, addAction: AddAction): void {
   const locks = group
@@ -22,29 +23,32 @@ export function registerReportLocks(group: Command, addAction: AddAction): void 
 }
 
 async function reportLocks(invocation: Invocation): Promise<Outcome> {
-  const { flags, global, style, runtime } = invocation;
+  const { flags } = invocation;
   const isWatching = flags['watch'] !== undefined;
   const seconds = flags['watch'] === true ? 2 : (positiveInteger(flags, 'watch') ?? 2);
   const settings = await openSettings(invocation);
-  const opened = await openSession(invocation, settings);
-  try {
-    const { readLocks } = await import('../../reports/locks.ts');
-    for (;;) {
-      const report = await readLocks(opened.session);
-      const text = global.quiet ? '' : rendered(report, style);
-      if (!isWatching) return { result: report, text };
-      const round = { at: runtime.now().toISOString(), ...report };
-      runtime.stdout.write(global.json ? `${JSON.stringify(round)}\n` : `${round.at}\n${text}\n`);
-      try {
-        await runtime.sleep(seconds * 1000);
-      } catch (error) {
-        // Ctrl-C is how it ends.
-        if (runtime.signal.aborted) return { result: round, text: '' };
-        throw error;
-      }
+  return onReportSession(invocation, settings, 'reading locks', (opened) =>
+    watched(invocation, opened, isWatching ? seconds : null),
+  );
+}
+
+/** Once, or every so many seconds until Ctrl-C. */
+async function watched(invocation: Invocation, { session }: Opened, seconds: number | null): Promise<Outcome> {
+  const { global, style, runtime } = invocation;
+  const { readLocks } = await import('../../reports/locks.ts');
+  for (;;) {
+    const report = await readLocks(session);
+    const text = global.quiet ? '' : rendered(report, style);
+    if (seconds === null) return { result: report, text };
+    const round = { at: runtime.now().toISOString(), ...report };
+    runtime.stdout.write(global.json ? `${JSON.stringify(round)}\n` : `${round.at}\n${text}\n`);
+    try {
+      await runtime.sleep(seconds * 1000);
+    } catch (error) {
+      // Ctrl-C is how it ends.
+      if (runtime.signal.aborted) return { result: round, text: '' };
+      throw error;
     }
-  } finally {
-    await opened.session.close();
   }
 }
 

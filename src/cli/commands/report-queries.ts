@@ -6,10 +6,11 @@ import type { QueryReport } from '../../reports/queries.ts';
 import { visible } from '../../visible.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings, positiveInteger } from '../open.ts';
+import { openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
 import { choiceFlag, timeoutFlag } from './report-flags.ts';
+import { onReportSession } from './report-session.ts';
 
 export function registerReportQueries(group: Command, addAction: AddAction): void {
   const queries = group
@@ -32,28 +33,26 @@ export function registerReportQueries(group: Command, addAction: AddAction): voi
 }
 
 async function reportQueries(invocation: Invocation, names: readonly string[]): Promise<Outcome> {
-  const { flags, global, style } = invocation;
+  const { flags, global, style, runtime } = invocation;
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
   const asked = { runs: positiveInteger(flags, 'runs') ?? 20, timeoutMs: timeoutFlag(flags, 5000) };
   const settings = await openSettings(invocation);
   const queries = chosen(settings.queries, names);
-  const { session } = await openSession(invocation, settings);
-  try {
-    const { measureQueries } = await import('../../reports/queries.ts');
-    const reports = await measureQueries(session, { ...asked, queries });
-    const plans = flags['explain'] === true ? reports.map(planOf).join('') : '';
-    const text = global.quiet ? '' : `${writtenSheet(queriesSheet(reports), format, invocation)}${plans}`;
-    const result = { queries: reports };
-    const bad = reports.filter(({ outcome }) => outcome === 'missed' || outcome === 'failed');
-    const [first] = bad;
-    if (first === undefined) return { result, text };
-    const message = `${bad.length} of ${reports.length} key queries missed: ${bad.map(({ name }) => name).join(', ')}`;
-    const hint = `see why: pulse-migrate report queries ${first.name} --explain`;
-    const more = text === '' || format !== 'table' ? '' : `${style.accent(style.symbols.pointer)} ${hint}\n`;
-    return { result, text: `${text}${more}`, no: { code: 'target-missed', message, hint } };
-  } finally {
-    await session.close();
-  }
+  const { measureQueries } = await import('../../reports/queries.ts');
+  const reports = await onReportSession(invocation, settings, 'measuring queries', ({ session }) =>
+    measureQueries(session, { ...asked, queries }),
+  );
+  const plans = flags['explain'] === true ? reports.map(planOf).join('') : '';
+  const sheet = writtenSheet(queriesSheet(reports), format, style, runtime.stdout);
+  const text = global.quiet ? '' : `${sheet}${plans}`;
+  const result = { queries: reports };
+  const bad = reports.filter(({ outcome }) => outcome === 'missed' || outcome === 'failed');
+  const [first] = bad;
+  if (first === undefined) return { result, text };
+  const message = `${bad.length} of ${reports.length} key queries missed: ${bad.map(({ name }) => name).join(', ')}`;
+  const hint = `see why: pulse-migrate report queries ${first.name} --explain`;
+  const more = text === '' || format !== 'table' ? '' : `${style.accent(style.symbols.pointer)} ${hint}\n`;
+  return { result, text: `${text}${more}`, no: { code: 'target-missed', message, hint } };
 }
 
 function chosen(queries: readonly KeyQuery[], names: readonly string[]): readonly KeyQuery[] {

@@ -1,15 +1,16 @@
 import type { Command } from 'commander';
-import type { Settings } from '../../config/settings.ts';
+import type { Session } from '../../postgres/session.ts';
 import { shownName } from '../../reports/relation-names.ts';
 import type { Sizes, TableSize } from '../../reports/sizes.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { type Opened, openSession, openSettings, positiveInteger, textFlag } from '../open.ts';
+import { openSettings, positiveInteger, textFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, count } from '../render/format.ts';
 import { prometheusSizes } from '../render/prometheus.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
 import { choiceFlag, timeoutFlag } from './report-flags.ts';
+import { onReportSession } from './report-session.ts';
 
 export function registerReportSizes(group: Command, addAction: AddAction): void {
   const sizes = group
@@ -39,7 +40,7 @@ export function registerReportSizes(group: Command, addAction: AddAction): void 
 }
 
 async function reportSizes(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
-  const { flags, global } = invocation;
+  const { flags, global, style, runtime } = invocation;
   const top = positiveInteger(flags, 'top') ?? null;
   const keepDays = positiveInteger(flags, 'keep') ?? 400;
   const format = choiceFlag(flags, 'format', [...sheetFormats, 'prometheus'] as const) ?? 'table';
@@ -48,26 +49,25 @@ async function reportSizes(invocation: Invocation, tables: readonly string[]): P
     ...{ exact: flags['exact'] === true, timeoutMs: timeoutFlag(flags, 30_000) },
   };
   const settings = await openSettings(invocation);
-  const opened = await openSession(invocation, settings);
-  try {
+  const toolSchema = settings.ledgerSchema;
+  const { sizes, before } = await onReportSession(invocation, settings, 'reading sizes', async ({ session }) => {
     const { readSizes } = await import('../../reports/sizes.ts');
-    const sizes = await readSizes(opened.session, { ...asked, toolSchema: settings.ledgerSchema });
-    const before = await lastRecord(opened, settings);
+    const read = await readSizes(session, { ...asked, toolSchema });
+    const known = await lastRecord(session, toolSchema);
     if (flags['record'] === true) {
       const { recordSizes } = await import('../../reports/size-records.ts');
-      await recordSizes(opened.session, settings.ledgerSchema, sizes, keepDays * 86_400_000);
+      await recordSizes(session, toolSchema, read, keepDays * 86_400_000);
     }
-    const result = { ...sizes, tables: top === null ? sizes.tables : sizes.tables.slice(0, top), since: before.at };
-    if (global.quiet) return { result, text: '' };
-    if (format === 'prometheus') return { result, text: prometheusSizes(result) };
-    const sheet = sizesSheet(result, before, {
-      partitions: flags['partitions'] === true,
-      whole: sizes.tables.length,
-    });
-    return { result, text: writtenSheet(sheet, format, invocation) };
-  } finally {
-    await opened.session.close();
-  }
+    return { sizes: read, before: known };
+  });
+  const result = { ...sizes, tables: top === null ? sizes.tables : sizes.tables.slice(0, top), since: before.at };
+  if (global.quiet) return { result, text: '' };
+  if (format === 'prometheus') return { result, text: prometheusSizes(result) };
+  const sheet = sizesSheet(result, before, {
+    partitions: flags['partitions'] === true,
+    whole: sizes.tables.length,
+  });
+  return { result, text: writtenSheet(sheet, format, style, runtime.stdout) };
 }
 
 /** What the tables were when they were recorded last, by schema and name. */
@@ -75,18 +75,20 @@ export interface Before {
   /** ISO 8601; null where nothing was recorded. */
   readonly at: string | null;
   readonly bytes: ReadonlyMap<string, number>;
+  /** There are records, and this role may not read them. */
+  readonly isHidden: boolean;
 }
 
 const keyOf = ({ schema, name }: { readonly schema: string; readonly name: string }) => `${schema}\n${name}`;
 
-export async function lastRecord({ session }: Opened, { ledgerSchema }: Settings): Promise<Before> {
-  const { readRecords } = await import('../../reports/size-records.ts');
-  const records = await readRecords(session, ledgerSchema, null);
-  const at = records.at(-1)?.at;
-  const last = records.filter((record) => record.at === at);
+export async function lastRecord(session: Session, toolSchema: string): Promise<Before> {
+  const { readLastRecords } = await import('../../reports/size-records.ts');
+  const { records, isHidden } = await readLastRecords(session, toolSchema);
+  const [first] = records;
   return {
-    at: at === undefined ? null : new Date(at).toISOString(),
-    bytes: new Map(last.map((record) => [keyOf(record), record.bytes])),
+    at: first === undefined ? null : new Date(first.at).toISOString(),
+    bytes: new Map(records.map((record) => [keyOf(record), record.bytes])),
+    isHidden,
   };
 }
 
@@ -127,7 +129,7 @@ export function sizesSheet(
     ],
     rows: lines.map(({ table, indent }) => [...cells(table, indent), ...(grown ? [change(table, before)] : [])]),
     bars: lines.map(({ table }) => table.totalBytes / largest),
-    notes: notesOf(sizes),
+    notes: notesOf(sizes, before),
   };
 }
 
@@ -153,7 +155,7 @@ function change(table: TableSize, { bytes: known }: Before): string {
   return difference === 0 ? '=' : `${difference < 0 ? '-' : '+'}${bytes(Math.abs(difference))}`;
 }
 
-function notesOf({ tables, uncounted, vanished }: Sizes): string[] {
+function notesOf({ tables, uncounted, vanished }: Sizes, { isHidden }: Before): string[] {
   const unknown = tables.filter(({ rows }) => rows === null);
   const [first] = unknown;
   return [
@@ -162,6 +164,7 @@ function notesOf({ tables, uncounted, vanished }: Sizes): string[] {
     ...(first === undefined
       ? []
       : [`${count(unknown.length, 'table')} never analyzed, so the rows are not known: ANALYZE ${shownName(first)}`]),
+    ...(isHidden ? ['Sizes were recorded, and this role may not read them: what has grown since is not shown.'] : []),
     ...(vanished === 0 ? [] : [`${count(vanished, 'table')} dropped while this was read.`]),
   ];
 }

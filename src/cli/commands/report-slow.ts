@@ -3,11 +3,12 @@ import { type SlowReport, slowOrders } from '../../reports/statement-statistics.
 import { visible } from '../../visible.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings, positiveInteger } from '../open.ts';
+import { openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { duration } from '../render/format.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
 import { choiceFlag } from './report-flags.ts';
+import { onReportSession } from './report-session.ts';
 
 export function registerReportSlow(group: Command, addAction: AddAction): void {
   const slow = group
@@ -27,19 +28,17 @@ export function registerReportSlow(group: Command, addAction: AddAction): void {
 }
 
 async function reportSlow(invocation: Invocation): Promise<Outcome> {
-  const { flags, global } = invocation;
+  const { flags, global, style, runtime } = invocation;
   const top = positiveInteger(flags, 'top') ?? 20;
   const order = choiceFlag(flags, 'by', slowOrders) ?? 'total';
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
   const settings = await openSettings(invocation);
-  const { session } = await openSession(invocation, settings);
-  try {
-    const { readSlow } = await import('../../reports/statement-statistics.ts');
-    const report = await readSlow(session, order, top);
-    return { result: report, text: global.quiet ? '' : writtenSheet(slowSheet(report), format, invocation) };
-  } finally {
-    await session.close();
-  }
+  const { readSlow } = await import('../../reports/statement-statistics.ts');
+  const report = await onReportSession(invocation, settings, 'reading statistics of statements', ({ session }) =>
+    readSlow(session, order, top),
+  );
+  const text = global.quiet ? '' : writtenSheet(slowSheet(report), format, style, runtime.stdout);
+  return { result: report, text };
 }
 
 const longest = 100;

@@ -1,4 +1,4 @@
-import type { Invocation } from '../cli.ts';
+import type { OutputStream } from '../runtime.ts';
 import type { Style } from '../style.ts';
 import { type Cell, table } from './format.ts';
 
@@ -30,11 +30,11 @@ export type SheetFormat = (typeof sheetFormats)[number];
 export function writtenSheet(
   sheet: Sheet,
   format: SheetFormat,
-  { style, runtime }: Pick<Invocation, 'style' | 'runtime'>,
+  style: Style,
+  { isTerminal, columns }: Pick<OutputStream, 'isTerminal' | 'columns'>,
 ): string {
   if (format === 'csv') return csv(sheet);
   if (format === 'markdown') return markdown(sheet);
-  const { isTerminal, columns } = runtime.stdout;
   return onTerminal(isTerminal ? narrowed(sheet, columns) : sheet, style);
 }
 

@@ -120,3 +120,27 @@ test('a key that no registry can hold is refused before anything is written', as
   expect(stderr).toContain('commits_lower is no key that a registry can hold');
   expect(await partsLeft(database)).toEqual([]);
 });
+
+test(
+  'a rollback leaves nothing of a registry, also where a partition that was made since was detached',
+  patient,
+  async ({ database }) => {
+    await database.admin(liveTable);
+    const project = await openProject(null, database);
+    await project.done(registry);
+    await project.done(['partition', 'create-next', 'commits', '--lead', '3', '--now', '2026-11-23T12:00:00Z']);
+    const [made] = await database.admin<{ name: string }>(
+      "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'commits'::regclass AND pg_get_expr((SELECT relpartbound FROM pg_class WHERE oid = inhrelid), inhrelid) LIKE '%2027-02-01%TO%'",
+    );
+    await database.admin(`ALTER TABLE commits DETACH PARTITION ${made?.name}`);
+
+    await project.done(['partition', 'rollback', 'commits']);
+
+    expect(await partsLeft(database)).toEqual([]);
+    expect(
+      await database.admin(
+        `SELECT tgname FROM pg_trigger WHERE tgrelid = '${made?.name}'::regclass AND NOT tgisinternal`,
+      ),
+    ).toEqual([]);
+  },
+);

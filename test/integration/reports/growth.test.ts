@@ -69,6 +69,23 @@ test('growth is the line through the records, and a trigger is reached where it 
   expect(stdout).toContain('reviews has a trigger and was never recorded');
 });
 
+test('growth shows the largest and those with a trigger, and leaves out the rest', async ({ database }) => {
+  const project = await grown(database);
+  await database.admin(`INSERT INTO pulse_migrate.table_size
+SELECT r.at, 'public', 'other' || n, 1000000 * n, 0, 0, 0, 1, false
+FROM (SELECT DISTINCT recorded_at FROM pulse_migrate.table_size) AS r(at), generate_series(1, 9) AS n`);
+
+  const { result } = (await project.done(['report', 'growth', '--top', '2', '--json'])).json<{
+    tables: { name: string; records: number }[];
+  }>();
+
+  expect(result.tables.map(({ name, records }) => [name, records]).toSorted()).toEqual([
+    ['commits', 10],
+    ['other8', 10],
+    ['other9', 10],
+  ]);
+});
+
 test('without a record growth is refused with what to type', async ({ database }) => {
   const project = await openProject(null, database);
 

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { sql } from '../../../src/postgres/sql.ts';
 import { type TestDatabase, test } from '../../support/database.ts';
+import { openSession } from '../../support/open-session.ts';
+import { pgbouncerIsHere, startPgbouncer } from '../../support/pgbouncer.ts';
 import { openProject, type Project } from '../../support/project.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -139,3 +142,23 @@ test('a name that is not configured is refused with the nearest one, and a confi
   expect(unknown.stderr).toContain('is unread meant?');
   expect(misfit.stderr).toContain('queries.unread needs target');
 });
+
+test.runIf(pgbouncerIsHere)(
+  'behind a pooler that hands out a backend for each transaction nothing prepared is left on one',
+  async ({ database }) => {
+    await database.admin('CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)');
+    const pooled = await startPgbouncer(database.url, 'transaction', 1);
+    const project = await openProject(null, { url: pooled });
+    await project.configure(`queries:
+  one: { sql: "SELECT $1::int FROM t", parameters: "SELECT n FROM t", target: 10s }
+  fails: { sql: "SELECT 1 / ($1::int - $1::int)", parameters: "SELECT n FROM t", target: 10s }
+  two: { sql: "SELECT 2 FROM t", target: 10s }
+`);
+
+    const { found } = await reports(project);
+
+    expect(found.map(({ outcome }) => outcome)).toEqual(['met', 'failed', 'met']);
+    await using next = await openSession(pooled);
+    expect(await next.rows(sql`SELECT name FROM pg_prepared_statements`)).toEqual([]);
+  },
+);

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { type TestDatabase, test } from '../../support/database.ts';
-import { urlAs } from '../../support/open-session.ts';
+import { openSession, urlAs } from '../../support/open-session.ts';
 import { openProject, type Project } from '../../support/project.ts';
 
 interface Line {
@@ -154,4 +154,78 @@ test('CSV, Markdown and the form of Prometheus hold names of any kind', async ({
   expect((await written('csv')).split('\n')[1]).toMatch(/^"other\.a ""b""\\x0ac",0 B,~0,/);
   expect(await written('markdown')).toContain('| other.a "b"\\\\x0ac | 0 B |');
   expect(await written('prometheus')).toContain('schema="other",table="a \\"b\\"\\nc",kind="table"} 0\n');
+});
+
+/** A database with a ledger and with records, and a role that may use neither. */
+async function withoutRights(database: TestDatabase) {
+  const owner = await openProject(null, database);
+  await made(database);
+  await owner.done(['report', 'sizes', '--record', '--quiet']);
+  const role = `${database.name}_outside`;
+  await database.admin(`CREATE ROLE ${role} LOGIN PASSWORD 'apart'`);
+  return { owner, role, outsider: await openProject(null, { url: urlAs(database.url, role, 'apart') }) };
+}
+
+test('a role without rights on the records sees the sizes, and is told by growth and --record which rights it lacks', async ({
+  database,
+}) => {
+  const { owner, role, outsider } = await withoutRights(database);
+
+  const seen = await outsider.done(['report', 'sizes']);
+  const growth = await outsider.cli(['report', 'growth']);
+  const recorded = await outsider.cli(['report', 'sizes', '--record']);
+  const page = await outsider.cli(['report', 'all', '--html', '-']);
+  await database.admin(
+    `GRANT USAGE ON SCHEMA pulse_migrate TO ${role}; GRANT SELECT, INSERT, DELETE ON pulse_migrate.table_size TO ${role}`,
+  );
+  await outsider.done(['report', 'sizes', '--record']);
+
+  expect(seen.stdout).toContain('Sizes were recorded, and this role may not read them');
+  expect(seen.stdout).toContain('large');
+  for (const refused of [growth, recorded]) {
+    expect(refused.exitCode).toBe(3);
+    expect(refused.stderr).toContain('permission-denied');
+    expect(refused.stderr).toContain('GRANT USAGE ON SCHEMA "pulse_migrate" TO ROLE');
+  }
+  expect(page.exitCode).toBe(0);
+  const { result } = (await owner.done(['report', 'growth', 'large', '--json'])).json<{
+    tables: { records: number }[];
+  }>();
+  expect(result.tables).toMatchObject([{ records: 2 }]);
+  await database.admin(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+});
+
+test('a role that may make no schema cannot record, and is told so', async ({ database }) => {
+  const role = `${database.name}_outside`;
+  await database.admin(`CREATE ROLE ${role} LOGIN PASSWORD 'apart'`);
+  const project = await openProject(null, { url: urlAs(database.url, role, 'apart') });
+
+  const run = await project.cli(['report', 'sizes', '--record']);
+
+  expect(run.exitCode).toBe(3);
+  expect(run.stderr).toContain('sizes cannot be recorded: permission denied for database');
+  expect(await database.admin("SELECT to_regnamespace('pulse_migrate') AS made")).toEqual([{ made: null }]);
+  await database.admin(`DROP ROLE ${role}`);
+});
+
+test('behind a table that is locked a report gives up, names who to look for, and leaves nothing waiting', {
+  timeout: 60_000,
+}, async ({ database }) => {
+  await made(database);
+  const project = await openProject(null, database);
+  await using holder = await openSession(database.url);
+  await holder.run('BEGIN; LOCK TABLE large IN ACCESS EXCLUSIVE MODE');
+
+  const runs = await Promise.all([project.cli(['report', 'sizes']), project.cli(['report', 'indexes'])]);
+
+  for (const run of runs) {
+    expect(run.exitCode).toBe(4);
+    expect(run.stderr).toContain('lock-not-obtained');
+    expect(run.stderr).toContain('pulse-migrate report locks');
+  }
+  expect(
+    await database.admin(
+      'SELECT pid FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())',
+    ),
+  ).toEqual([]);
 });

@@ -16,8 +16,7 @@ const sheet: Sheet = {
 function written(columns: number, isTerminal: boolean, format: 'table' | 'csv' | 'markdown' = 'table'): string {
   const stdout = { isTerminal, columns, terminal: null, write: () => undefined };
   const style = styleFor(stdout, { LANG: 'C.UTF-8', NO_COLOR: '1' }, true);
-  // biome-ignore lint/suspicious/noExplicitAny: only the stream of the runtime is looked at
-  return writtenSheet(sheet, format, { style, runtime: { stdout } as any });
+  return writtenSheet(sheet, format, style, stdout);
 }
 
 test('a narrow terminal gets no bars, then fewer columns, and is told which; a pipe gets everything', () => {

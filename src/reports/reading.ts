@@ -1,0 +1,27 @@
+import { PulseError } from '../errors.ts';
+import { StatementError, serverReport } from '../postgres/errors.ts';
+import { boundedBegin } from '../postgres/idle-limit.ts';
+import type { Session } from '../postgres/session.ts';
+
+/** The functions for sizes take an ACCESS SHARE lock: behind a DDL statement a report waits so long, and no longer. */
+export const longestWait = "SET LOCAL lock_timeout = '5s'";
+
+/**
+ * The work of a report in a READ ONLY transaction of its own.
+ * @throws {PulseError} `lock-not-obtained` where somebody has a table locked.
+ */
+export async function reading<Result>(session: Session, work: () => Promise<Result>): Promise<Result> {
+  try {
+    await session.run(`${boundedBegin('BEGIN READ ONLY')}; ${longestWait}`);
+    return await work();
+  } catch (error) {
+    if (!(error instanceof StatementError) || error.sqlstate !== '55P03') throw error;
+    throw new PulseError('lock-not-obtained', 'a table could not be looked at: somebody holds it locked', {
+      hint: 'see who: pulse-migrate report locks',
+      server: serverReport(error),
+      cause: error,
+    });
+  } finally {
+    await session.run('ROLLBACK').catch(() => {});
+  }
+}
