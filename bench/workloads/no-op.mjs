@@ -1,3 +1,4 @@
+import { bareClient } from '../contestants/bare-client.mjs';
 import { medianOf, pairedRatio, runRounds } from '../rounds.mjs';
 import { timesOf } from '../run-program.mjs';
 
@@ -13,6 +14,15 @@ function commandOn(bench, contestant, verb, count) {
   };
 }
 
+/** What no client of this kind can go below, on what the program under test has applied. */
+function bareOn(bench, count) {
+  return {
+    key: `${bareClient.name} ${count}`,
+    required: true,
+    run: async () => timesOf(bench.command(bareClient, 'up', await bench.applied(bench.pulse, count))),
+  };
+}
+
 /** `up` with nothing to do and `status`: the client's CPU time beside Node's own start, and how it grows. */
 export const noOp = {
   name: 'no-op',
@@ -20,6 +30,7 @@ export const noOp = {
     const { applied, many, few } = bench.sizes;
     const floor = bench.node.name;
     const contestants = [{ key: floor, required: true, run: () => timesOf(bench.command(bench.node, 'start')) }];
+    for (const count of [few, applied, many]) contestants.push(bareOn(bench, count));
     for (const verb of verbs) {
       for (const tool of bench.toolsWith(verb)) contestants.push(commandOn(bench, tool, verb, applied));
       for (const count of [few, many]) contestants.push(commandOn(bench, bench.pulse, verb, count));
@@ -29,7 +40,15 @@ export const noOp = {
       const [cpu, wall] = ['cpu', 'seconds'].map((figure) => (medianOf(results, key, figure) * 1000).toFixed(0));
       return `${cpu} ms CPU, ${wall} ms wall`;
     };
+    const bare = (count) => `${bareClient.name} ${count}`;
     return verbs.flatMap((verb) => [
+      {
+        what: `${verb === 'up' ? 'no-op up' : verb}, ${applied} applied, client CPU`,
+        contestant: bareClient.name,
+        value: value(bare(applied)),
+        ratio: pairedRatio(results, bare(applied), floor, 'cpu'),
+        against: floor,
+      },
       ...bench.tools
         .map((tool) => ({ tool, key: `${tool.name} ${verb} ${applied}` }))
         .filter(({ key }) => results.has(key))
@@ -42,6 +61,13 @@ export const noOp = {
           picture: verb === 'up' ? 'no-op up, client CPU' : undefined,
           ...(tool === bench.pulse && { target: 'noOpCpu' }),
         })),
+      {
+        what: `${verb === 'up' ? 'no-op up' : verb}, ${many} applied against ${few}`,
+        contestant: bareClient.name,
+        value: value(bare(many)),
+        ratio: pairedRatio(results, bare(many), bare(few), 'cpu'),
+        against: `${few} applied`,
+      },
       {
         what: `${verb === 'up' ? 'no-op up' : verb}, ${many} applied against ${few}`,
         contestant: bench.pulse.name,
