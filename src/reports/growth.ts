@@ -3,7 +3,7 @@ import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
 import { type Crossing, crossingOf, fitLine, type Line, type Point } from './fit-line.ts';
 import { type RelationName, tableOids } from './relation-names.ts';
-import { readRecords, type SizeRecord } from './size-records.ts';
+import { readRecords, readTotals, type SizeRecord } from './size-records.ts';
 
 /** Rows at which something is to be done about a table, by its name as configured. */
 export type Triggers = Readonly<Record<string, number>>;
@@ -32,6 +32,13 @@ export interface Growth {
   readonly tables: readonly TableGrowth[];
   /** Configured triggers of tables that were never recorded. */
   readonly unrecorded: readonly string[];
+  /** Of all tables together; null where there are fewer than two records. */
+  readonly wholeLine: Line | null;
+}
+
+/** When the disk will be full, if nothing but these tables grows on it. */
+export function diskFull({ wholeLine }: Growth, freeBytes: number): Crossing | null {
+  return wholeLine === null ? null : crossingOf(wholeLine, wholeLine.end.value + freeBytes);
 }
 
 /**
@@ -67,6 +74,7 @@ export async function readGrowth(
   return {
     tables: all.toSorted((a, b) => (b.bytesLine?.perDay ?? 0) - (a.bytesLine?.perDay ?? 0)),
     unrecorded: tables.length > 0 ? [] : configured,
+    wholeLine: fitLine(await readTotals(session, schema)),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Session } from '../postgres/session.ts';
 import { raw, sql } from '../postgres/sql.ts';
+import { type Bloat, readIndexBloat } from './index-bloat.ts';
 import { reading } from './reading.ts';
 import { type IndexShape, type Redundant, redundantIndexes } from './redundant-indexes.ts';
 import { type RelationName, tableOids } from './relation-names.ts';
@@ -34,6 +35,8 @@ export interface IndexesReport {
   readonly redundant: readonly Redundant<IndexReport>[];
   readonly invalid: readonly IndexReport[];
   readonly bareForeignKeys: readonly BareForeignKey[];
+  /** Of partitions each by itself. */
+  readonly bloat: Bloat;
   /** Since when scans are counted, ISO 8601; null: since the database was made. */
   readonly statisticsSince: string | null;
   readonly statisticsDays: number | null;
@@ -52,10 +55,16 @@ export async function readIndexes(
   const oids = await tableOids(session, tables);
   const chosen = oids === null ? sql`TRUE` : sql`c.oid::pg_catalog.text = ANY (${oids.map(String)})`;
   const others = ['pg_catalog', 'information_schema', 'pg_toast', toolSchema];
-  const ours = sql`n.nspname::pg_catalog.text <> ALL (${others}) AND NOT pg_catalog.pg_is_other_temp_schema(n.oid) AND NOT c.relispartition AND (${chosen})`;
-  const [indexes, bareForeignKeys] = await reading(session, async () => [
+  const visible = sql`n.nspname::pg_catalog.text <> ALL (${others}) AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)`;
+  const ours = sql`${visible} AND NOT c.relispartition AND (${chosen})`;
+  const ownOrParts =
+    oids === null
+      ? chosen
+      : sql`${chosen} OR pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid::pg_catalog.text = ANY (${oids.map(String)})`;
+  const [indexes, bareForeignKeys, bloat] = await reading(session, async () => [
     await session.rows<IndexReport>(indexesQuery(ours)),
     await session.rows<BareForeignKey>(bareKeysQuery(ours)),
+    await readIndexBloat(session, sql`${visible} AND (${ownOrParts})`),
   ]);
   const [about] = await session.rows<{ since: string | null; days: number | null; standbys: number }>(sql`SELECT
   pg_catalog.to_char(d.stats_reset AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
@@ -71,6 +80,7 @@ FROM pg_catalog.pg_stat_database AS d WHERE d.datname::pg_catalog.text = pg_cata
     redundant,
     invalid: indexes.filter(({ isValid }) => !isValid),
     bareForeignKeys,
+    bloat,
     statisticsSince: about?.since ?? null,
     statisticsDays: about?.days ?? null,
     standbys: about?.standbys ?? 0,

@@ -3,6 +3,7 @@ import { StatementError, serverReport } from '../postgres/errors.ts';
 import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
+import type { Point } from './fit-line.ts';
 import { longestWait } from './reading.ts';
 import type { RelationName } from './relation-names.ts';
 import type { Sizes } from './sizes.ts';
@@ -112,6 +113,13 @@ export async function readLastRecords(session: Session, schema: string): Promise
   const table = ident(schema, recordTable);
   const last = sql`r.recorded_at = (SELECT pg_catalog.max(l.recorded_at) FROM ${table} AS l)`;
   return { records: await session.rows<SizeRecord>(recordsQuery(table, last)), isHidden: false };
+}
+
+/** The sum over all tables, at each time that they were recorded, the oldest first. */
+export async function readTotals(session: Session, schema: string): Promise<readonly Point[]> {
+  return session.rows<Point>(sql`SELECT pg_catalog.round(EXTRACT(epoch FROM r.recorded_at) * 1000.0)::pg_catalog.float8 AS at,
+  pg_catalog.sum(r.total_bytes)::pg_catalog.float8 AS value
+FROM ${ident(schema, recordTable)} AS r GROUP BY r.recorded_at ORDER BY r.recorded_at`);
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Outcome } from '../outcome.ts';
 import { moment } from '../render/format.ts';
 import { page } from '../render/page.ts';
 import type { Sheet } from '../render/sheet.ts';
-import { growthPlots, growthSheet, largest, triggersOf } from './report-growth.ts';
+import { freeDiskOf, growthPlots, growthSheet, largest, triggersOf } from './report-growth.ts';
 import { indexesSheet } from './report-indexes.ts';
 import { queriesSheet } from './report-queries.ts';
 import { onReportSession } from './report-session.ts';
@@ -41,7 +41,7 @@ async function reportAll(invocation: Invocation): Promise<Outcome> {
   }
   const settings = await openSettings(invocation);
   const text = await onReportSession(invocation, settings, 'reading reports', async (opened) => {
-    const { sheets, database, at } = await sheetsOf(opened, settings);
+    const { sheets, database, at } = await sheetsOf(invocation, opened, settings);
     return page(`${database}: report`, `As of ${moment(at)}, PostgreSQL ${opened.session.serverVersionText}.`, sheets);
   });
   if (file === '-') return { result: { html: text }, text };
@@ -49,8 +49,7 @@ async function reportAll(invocation: Invocation): Promise<Outcome> {
   return { result: { file, bytes: Buffer.byteLength(text) }, text: global.quiet ? '' : `Written to ${file}.\n` };
 }
 
-async function sheetsOf(opened: Opened, settings: Settings) {
-  const { session } = opened;
+async function sheetsOf(invocation: Invocation, { session }: Opened, settings: Settings) {
   const [{ readSizes }, { readGrowth }, { readIndexes }] = await Promise.all([
     import('../../reports/sizes.ts'),
     import('../../reports/growth.ts'),
@@ -63,7 +62,10 @@ async function sheetsOf(opened: Opened, settings: Settings) {
   const growth = await readGrowth(session, toolSchema, {
     ...{ tables: [], triggers: triggersOf(settings), top: largest },
   }).catch(whenNothing);
-  if (growth !== null) sheets.push(growthSheet(growth, true), ...growthPlots(growth, 6));
+  if (growth !== null) {
+    const disk = await freeDiskOf(invocation, settings, session);
+    sheets.push(growthSheet(growth, disk, true), ...growthPlots(growth, 6));
+  }
   sheets.push(...indexesSheet(await readIndexes(session, { tables: [], toolSchema })));
   if (settings.queries.length > 0) {
     const { measureQueries } = await import('../../reports/queries.ts');

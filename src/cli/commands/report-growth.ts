@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import type { Settings } from '../../config/settings.ts';
+import type { FreeDisk } from '../../doctor/disk/free-disk.ts';
+import type { Session } from '../../postgres/session.ts';
 import type { Crossing, Line, Point } from '../../reports/fit-line.ts';
-import type { Growth, TableGrowth, Triggers } from '../../reports/growth.ts';
+import { diskFull, type Growth, type TableGrowth, type Triggers } from '../../reports/growth.ts';
 import { shownName } from '../../reports/relation-names.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
@@ -38,15 +40,29 @@ async function reportGrowth(invocation: Invocation, tables: readonly string[]): 
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
   const settings = await openSettings(invocation);
   const { readGrowth } = await import('../../reports/growth.ts');
-  const growth = await onReportSession(invocation, settings, 'reading growth', ({ session }) =>
-    readGrowth(session, settings.ledgerSchema, { tables, triggers: triggersOf(settings), top }),
-  );
-  const sheet = growthSheet(growth, style.symbols.pointer !== '>');
-  return { result: growth, text: global.quiet ? '' : writtenSheet(sheet, format, style, runtime.stdout) };
+  const { growth, disk } = await onReportSession(invocation, settings, 'reading growth', async ({ session }) => ({
+    growth: await readGrowth(session, settings.ledgerSchema, { tables, triggers: triggersOf(settings), top }),
+    disk: await freeDiskOf(invocation, settings, session),
+  }));
+  const sheet = growthSheet(growth, disk, style.symbols.pointer !== '>');
+  const full = disk.freeBytes === null ? null : diskFull(growth, disk.freeBytes);
+  return {
+    result: { ...growth, disk: { ...disk, full } },
+    text: global.quiet ? '' : writtenSheet(sheet, format, style, runtime.stdout),
+  };
 }
 
 /** So many tables are shown beside those with a trigger, unless somebody says otherwise: each has all its records read. */
 export const largest = 20;
+
+/** Free space where the server keeps its data. */
+export async function freeDiskOf({ runtime }: Invocation, settings: Settings, session: Session): Promise<FreeDisk> {
+  const [{ freeDisk }, { programRunner }] = await Promise.all([
+    import('../../doctor/disk/free-disk.ts'),
+    import('../../programs.ts'),
+  ]);
+  return freeDisk(session, settings.checks.freeSpaceCommand, programRunner(runtime.env));
+}
 
 /** The triggers that the configuration has, by table. */
 export function triggersOf({ partitions }: Settings): Triggers {
@@ -56,7 +72,8 @@ export function triggersOf({ partitions }: Settings): Triggers {
 }
 
 /** The report as a sheet. `fine`: the stream can show blocks. */
-export function growthSheet({ tables, unrecorded }: Growth, fine: boolean): Sheet {
+export function growthSheet(growth: Growth, disk: FreeDisk, fine: boolean): Sheet {
+  const { tables, unrecorded } = growth;
   return {
     title: 'Growth',
     columns: [
@@ -80,12 +97,23 @@ export function growthSheet({ tables, unrecorded }: Growth, fine: boolean): Shee
       ];
     }),
     notes: [
+      ...diskNotes(growth, disk),
       ...unrecorded.map((name) => `${name} has a trigger and was never recorded: is the name right?`),
       ...(tables.every(({ bytesLine }) => bytesLine === null)
         ? ['Recorded once so far; from the second record on there is a line: pulse-migrate report sizes --record']
         : []),
     ],
   };
+}
+
+function diskNotes(growth: Growth, disk: FreeDisk): string[] {
+  const { wholeLine } = growth;
+  if (wholeLine === null) return [];
+  const pace = `all tables together grow by ${slope(wholeLine, bytes)} a day`;
+  if (disk.freeBytes === null) return [`When the disk will be full is not known: ${disk.why}; ${pace}.`];
+  const full = diskFull(growth, disk.freeBytes);
+  const when = full === null ? 'too few records' : crossingText(full);
+  return [`Disk full: ${when}; ${bytes(disk.freeBytes)} are free, and ${pace}.`];
 }
 
 function slope(line: Line | null, shown: (value: number) => string): string {

@@ -19,7 +19,7 @@ export function registerReportIndexes(group: Command, addAction: AddAction): voi
     .summary('indexes that are unused, superfluous, invalid or missing')
     .description(
       'Shows indexes that nothing has read since the statistics were reset, that another one makes superfluous, that are ' +
-        'invalid, and foreign keys that no index helps. It suggests, and drops nothing.',
+        'invalid or bloated, and foreign keys that no index helps. It suggests, and drops nothing.',
     )
     .option('--format <format>', `${sheetFormats.join(', ')}; table without it`);
   examples(indexes, [
@@ -43,7 +43,7 @@ async function reportIndexes(invocation: Invocation, tables: readonly string[]):
 
 /** The report, a sheet for each kind of finding. */
 export function indexesSheet(report: IndexesReport): readonly Sheet[] {
-  const { indexes, unused, redundant, invalid, bareForeignKeys } = report;
+  const { indexes, unused, redundant, invalid, bareForeignKeys, bloat } = report;
   const whole = indexes.reduce((sum, index) => sum + index.bytes, 0);
   const name = { title: 'index' };
   const size = { title: 'size', right: true };
@@ -79,6 +79,23 @@ export function indexesSheet(report: IndexesReport): readonly Sheet[] {
       notes: [],
     },
     {
+      title: `Bloated indexes: ${bloat.bloated.length}`,
+      columns: [name, { title: 'table', rank: 1 }, size, { title: 'bloat', right: true }, { title: 'to be typed' }],
+      rows: bloat.bloated.map((index) => [
+        shownName(index),
+        visible(index.table),
+        bytes(index.bytes),
+        `~${bytes(index.bloatBytes)}`,
+        `REINDEX INDEX CONCURRENTLY ${quoted(index)}`,
+      ]),
+      notes: [
+        'Bloat is reckoned from statistics of the columns: at least so much, and not in the midst of a change.',
+        ...(bloat.unknown === 0
+          ? []
+          : [`Not reckoned: ${indexCount(bloat.unknown)} of columns that were never analyzed or are hidden.`]),
+      ],
+    },
+    {
       title: `Foreign keys without an index: ${bareForeignKeys.length}`,
       columns: [{ title: 'foreign key' }, { title: 'table' }, size, { title: 'refers to' }, suggestion],
       rows: bareForeignKeys.map((key) => [
@@ -95,11 +112,13 @@ export function indexesSheet(report: IndexesReport): readonly Sheet[] {
     },
   ];
   const shown = sheets.filter(({ rows }) => rows.length > 0);
-  const head = `${count(indexes.length, 'index').replace('indexs', 'indexes')}, ${bytes(whole)}`;
+  const head = `${indexCount(indexes.length)}, ${bytes(whole)}`;
   return shown.length > 0
     ? shown
     : [{ title: `${head}: nothing to find fault with`, columns: [], rows: [], notes: [] }];
 }
+
+const indexCount = (number: number) => (number === 1 ? '1 index' : `${number} indexes`);
 
 function sinceWhen({ statisticsSince, statisticsDays, standbys }: IndexesReport): string {
   const since =

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { PulseError } from '../../errors.ts';
 import type { Session } from '../../postgres/session.ts';
 import { shownName } from '../../reports/relation-names.ts';
 import type { Sizes, TableSize } from '../../reports/sizes.ts';
@@ -48,6 +49,11 @@ async function reportSizes(invocation: Invocation, tables: readonly string[]): P
     ...{ tables, schema: textFlag(flags, 'schema') ?? null, withTool: flags['all'] === true },
     ...{ exact: flags['exact'] === true, timeoutMs: timeoutFlag(flags, 30_000) },
   };
+  if (flags['record'] === true && (tables.length > 0 || asked.schema !== null)) {
+    throw new PulseError('usage', '--record keeps all tables: a record of some would look as if the others were gone', {
+      hint: 'leave the names and --schema out: pulse-migrate report sizes --record',
+    });
+  }
   const settings = await openSettings(invocation);
   const toolSchema = settings.ledgerSchema;
   const { sizes, before } = await onReportSession(invocation, settings, 'reading sizes', async ({ session }) => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { showBytes } from '../bytes.ts';
 import { type Check, type CheckContext, type Finding, fine } from '../check.ts';
+import { askCommand, withoutCommand } from '../disk/free-disk.ts';
 import { type DiskNeed, estimateNeed, totalNeed } from '../disk/need.ts';
 import { findDataDirectory, freeSpace } from '../disk/places.ts';
 
@@ -17,7 +18,7 @@ export const diskSpace: Check = {
     return {
       outcome: 'unknown',
       message: `free space is not known: ${found.reason}; ${describe(need)}`,
-      hint: `${found.hint === null ? '' : `${found.hint}, or `}set checks.freeSpaceCommand to a command that prints the free bytes of the server's data disk`,
+      hint: withoutCommand(found.hint),
     };
   },
 };
@@ -49,28 +50,15 @@ async function compareOnDisks(need: DiskNeed, dataDirectory: string): Promise<Fi
 }
 
 async function compareWithCommand(need: DiskNeed, command: string, run: CheckContext['run']): Promise<Finding> {
-  const { exitCode, stdout, stderr } = await run(command, [], { shell: true, timeoutMs: 30_000 });
-  const answer = stdout.trim();
-  if (exitCode !== 0)
-    return noAnswer(
-      `ended with exit code ${exitCode}${stderr.trim() === '' ? '' : `: ${stderr.trim().slice(0, 300)}`}`,
-      need,
-    );
-  if (!/^\d{1,18}$/.test(answer))
-    return noAnswer(`printed "${answer.slice(0, 100)}" where a number of bytes was expected`, need);
-  const freeBytes = Number(answer);
+  const answer = await askCommand(command, run);
+  if (answer.freeBytes === null) {
+    const message = `free space is not known: ${answer.why}; ${describe(need)}`;
+    return { outcome: 'unknown', message, hint: answer.hint };
+  }
   return verdict(
-    freeBytes >= totalNeed(need),
-    `${showBytes(freeBytes)} free by checks.freeSpaceCommand; ${describe(need)}`,
+    answer.freeBytes >= totalNeed(need),
+    `${showBytes(answer.freeBytes)} free by checks.freeSpaceCommand; ${describe(need)}`,
   );
-}
-
-function noAnswer(reason: string, need: DiskNeed): Finding {
-  return {
-    outcome: 'unknown',
-    message: `free space is not known: checks.freeSpaceCommand ${reason}; ${describe(need)}`,
-    hint: 'let checks.freeSpaceCommand print the free bytes of the data disk, digits only, and end with exit code 0',
-  };
 }
 
 function verdict(enough: boolean, message: string): Finding {

@@ -79,7 +79,7 @@ ALTER TABLE ranges_1 OWNER TO "${plainRole.name}"`);
     - { action: keep-one-a-day, time: at, after: 1 day, by: [team], pause: 0ms }
   ranges: [{ action: drop-partition, time: at, after: 1 year }]
 `);
-  await done('report', 'sizes', '--exact', '--record', '--schema', 'public');
+  await done('report', 'sizes', '--exact', '--record');
   await done('report', 'growth', 'old');
   await done('report', 'indexes');
   await done('report', 'locks');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import { type TestDatabase, test } from '../../support/database.ts';
+import { urlAs } from '../../support/open-session.ts';
 import { openProject, type Project } from '../../support/project.ts';
 
 const configured = 'partitions:\n  commits: { trigger: { rows: 2000 } }\n  reviews: { trigger: { rows: 5 } }\n';
@@ -84,6 +85,47 @@ FROM (SELECT DISTINCT recorded_at FROM pulse_migrate.table_size) AS r(at), gener
     ['other8', 10],
     ['other9', 10],
   ]);
+});
+
+test('the disk is full where the line through all tables crosses what is free', async ({ database }) => {
+  const project = await grown(database);
+  // Asked where the server is on another host or in a container.
+  await project.configure(`${configured}checks: { freeSpaceCommand: 'echo 819200' }\n`);
+
+  const { stdout } = await project.done(['report', 'growth']);
+  const { disk } = (await project.done(['report', 'growth', '--json'])).json<{
+    disk: { freeBytes: number; full: { at: number | null } };
+  }>().result;
+
+  const days = disk.freeBytes / 8192;
+  expect(stdout).toMatch(/Disk full: .* are free, and all tables together grow by \+8\.0 KiB ±0 B a day/);
+  expect(disk.full.at).toBe(days > 36_525 ? null : Date.parse('2026-01-11T00:00:00Z') + days * 86_400_000);
+});
+
+test('when the disk will be full is not known where this role may not ask for the place of the data, and it is said why', async ({
+  database,
+}) => {
+  await grown(database);
+  const role = `${database.name}_reader`;
+  await database.admin(`CREATE ROLE ${role} LOGIN PASSWORD 'reads';
+GRANT USAGE ON SCHEMA pulse_migrate TO ${role}; GRANT SELECT ON pulse_migrate.table_size TO ${role}`);
+  const project = await openProject(null, { url: urlAs(database.url, role, 'reads') });
+
+  const { stdout } = await project.done(['report', 'growth']);
+
+  expect(stdout).toContain('When the disk will be full is not known: this role may not ask the server');
+  await database.admin(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+});
+
+test('a record of some tables is refused, since the others would look as if they were gone', async ({ database }) => {
+  const project = await grown(database);
+
+  for (const some of [['commits'], ['--schema', 'public']]) {
+    const run = await project.cli(['report', 'sizes', '--record', ...some]);
+    expect(run.exitCode).toBe(2);
+    expect(run.stderr).toContain('leave the names and --schema out');
+  }
+  expect(await database.admin('SELECT count(*)::int AS n FROM pulse_migrate.table_size')).toEqual([{ n: 10 }]);
 });
 
 test('without a record growth is refused with what to type', async ({ database }) => {
