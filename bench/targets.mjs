@@ -1,6 +1,6 @@
 /**
  * What has to be reached and what is aimed at, as issue 4 has them. A figure is as good as it is small. `unit` x is a
- * ratio, MiB memory or disk, +MiB memory above that of `node -e 0`, turns are waits for the server.
+ * ratio, s wall time, MiB memory or disk, +MiB memory above that of `node -e 0`, turns are waits for the server.
  */
 export const targets = {
   startWall: { must: 1.25, aim: 1.1, unit: 'x' },
@@ -20,10 +20,12 @@ export const targets = {
   copyClient: { must: 150, aim: 90, unit: 'MiB' },
   runnersWall: { must: 6, aim: 4, unit: 'x' },
   runnersFailed: { must: 0, aim: 0, unit: 'failed' },
+  // Issue 6: sizes of 10,000 tables in two seconds.
+  sizesWall: { must: 2, aim: 1, unit: 's' },
   installed: { must: 6, aim: 1, unit: 'MiB' },
 };
 
-const decimals = { x: 2, MiB: 1, '+MiB': 1, turns: 0, failed: 0 };
+const decimals = { x: 2, s: 2, MiB: 1, '+MiB': 1, turns: 0, failed: 0 };
 
 /** A figure in its unit, as it is shown and judged. */
 export function inUnit(figure, unit) {

@@ -75,9 +75,11 @@ function tablesOf({ teams, rows }) {
       `'p' || (1 + (n - 1) / 2), n, 'user' || (1 + floor(${users} * random()))::int, 'approved', ${time}`,
     ],
     [
-      ...['metric_snapshots', rows('metric-snapshots'), 'team_id, metric, value, period_start, period_end'],
-      `'t' || ${team(teams)}, (enum_range(NULL::metric_type))[1 + n % array_length(enum_range(NULL::metric_type), 1)], random() * 100, h, h + interval '1 hour'`,
-      `CROSS JOIN LATERAL (SELECT date_trunc('hour', ${time} + n * interval '0 hours') AS h) AS t`,
+      // A clock makes them and not people: of the whole team and of each repository, since the team has joined.
+      ...['metric_snapshots', rows('metric-snapshots'), 'team_id, repo_id, metric, value, period_start, period_end'],
+      `'t' || 1 + k, CASE WHEN n % ${repositories + 1} > 0 THEN 'r' || k * ${repositories} + n % ${repositories + 1} END, (enum_range(NULL::metric_type))[1 + n / ${repositories + 1} % array_length(enum_range(NULL::metric_type), 1)], random() * 100, h, h + interval '1 hour'`,
+      `CROSS JOIN LATERAL (SELECT floor(${teams} * (1 - sqrt(random())) + n * 0)::int AS k) AS t
+CROSS JOIN LATERAL (SELECT date_trunc('hour', now() - interval '365 days' * (1 - t.k / ${teams}::float8) * random()) AS h) AS p`,
     ],
     [
       ...['audit_logs', rows('audit-logs'), 'actor, action, resource_type, resource_id, details, "timestamp"'],

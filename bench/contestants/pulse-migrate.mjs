@@ -35,6 +35,13 @@ function pulse({ version, installed }) {
     help: ['--help'],
     up: ['up', '--yes', '--quiet'],
     status: ['status', '--quiet'],
+    'report record': ['report', 'sizes', '--record', '--quiet'],
+    'report sizes': ['report', 'sizes'],
+    'report growth': ['report', 'growth'],
+    'report indexes': ['report', 'indexes'],
+    'report locks': ['report', 'locks'],
+    'report all': ['report', 'all', '--html', '-'],
+    doctor: ['doctor', '--skip-check', 'backup'],
   };
   return {
     name: 'pulse-migrate',

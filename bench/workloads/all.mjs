@@ -3,6 +3,7 @@ import { firstSchema } from './first-schema.mjs';
 import { installed } from './installed-size.mjs';
 import { manyRunners } from './many-runners.mjs';
 import { noOp } from './no-op.mjs';
+import { reports } from './reports.mjs';
 import { roundTrips } from './round-trips.mjs';
 import { delayedMigrations, smallMigrations } from './small-migrations.mjs';
 import { start } from './start.mjs';
@@ -18,5 +19,6 @@ export const workloads = [
   bigInserts,
   bigCopy,
   manyRunners,
+  reports,
   installed,
 ];

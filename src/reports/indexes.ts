@@ -11,7 +11,6 @@ export interface IndexReport extends RelationName, IndexShape {
   readonly bytes: number;
   /** Since the statistics were reset, on this server alone. */
   readonly scans: number;
-  readonly definition: string;
   readonly isValid: boolean;
   /** Of a partitioned table: nothing can be done to it CONCURRENTLY. */
   readonly isPartitioned: boolean;
@@ -89,12 +88,13 @@ FROM pg_catalog.pg_stat_database AS d WHERE d.datname::pg_catalog.text = pg_cata
 
 /** All indexes below one of a partitioned table, itself included. */
 const family = raw(
-  'SELECT i.oid AS relid UNION ALL SELECT t.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(i.oid) AS t WHERE t.relid::pg_catalog.oid <> i.oid',
+  `SELECT i.oid AS relid UNION ALL SELECT t.relid::pg_catalog.oid
+FROM pg_catalog.pg_partition_tree(CASE i.relkind::pg_catalog.text WHEN 'I' THEN i.oid END) AS t WHERE t.relid::pg_catalog.oid <> i.oid`,
 );
 
 function indexesQuery(ours: ReturnType<typeof sql>) {
   return sql`SELECT n.nspname::pg_catalog.text AS schema, i.relname::pg_catalog.text AS name, pg_catalog.format('%I.%I', n.nspname, c.relname) AS "table",
-  f.bytes, f.scans, pg_catalog.pg_get_indexdef(i.oid) AS definition, am.amname::pg_catalog.text AS method,
+  f.bytes, f.scans, am.amname::pg_catalog.text AS method,
   pg_catalog.to_json(ARRAY(SELECT pg_catalog.concat_ws(' ', pg_catalog.pg_get_indexdef(i.oid, p, false), (x.indclass::pg_catalog.oid[])[p - 1]::pg_catalog.text,
       (x.indcollation::pg_catalog.oid[])[p - 1]::pg_catalog.text, (x.indoption::pg_catalog.int2[])[p - 1]::pg_catalog.text)
     FROM pg_catalog.generate_series(1, x.indnkeyatts::pg_catalog.int4) AS p ORDER BY p)) AS keys,

