@@ -27,9 +27,10 @@ export async function openSettings(invocation: Invocation): Promise<Settings> {
   if (global.verbose && !global.json) {
     for (const [key, origin] of Object.entries(settings.origins)) runtime.stderr.write(`${key}: ${origin}\n`);
   }
-  if (settings.checks.skip.length > 0) {
+  const { skip, severity } = settings.checks;
+  if (skip.length > 0 || severity.size > 0) {
     const { assertKnownChecks } = await import('../doctor/checklist.ts');
-    assertKnownChecks(settings.checks.skip);
+    assertKnownChecks([...skip, ...severity.keys()]);
   }
   return settings;
 }

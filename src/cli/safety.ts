@@ -70,8 +70,14 @@ export async function examine(invocation: Invocation, examined: Examined): Promi
       projectDirectory: invocation.runtime.cwd,
       freeSpaceCommand: settings.checks.freeSpaceCommand,
       run: programRunner(invocation.runtime.env),
+      now: invocation.runtime.now,
     },
-    { only: examined.only, skip: settings.checks.skip, emit: invocation.progress.emit },
+    {
+      only: examined.only,
+      skip: settings.checks.skip,
+      severity: settings.checks.severity,
+      emit: invocation.progress.emit,
+    },
   );
 }
 

@@ -175,6 +175,7 @@ export async function loadSettings(flags: FlagInput, around: Surroundings): Prom
     checks: {
       // The one value that adds up: a finding accepted in the file stays accepted when another is accepted by flag.
       skip: [...new Set([...layers.value(keys.checksSkip, []), ...(flags.skipCheck ?? [])])],
+      severity: layers.value(keys.checksSeverity, new Map()),
       freeSpaceCommand: layers.value(keys.freeSpaceCommand, null),
     },
     partitions: layers.value(keys.partitions, []),

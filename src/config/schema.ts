@@ -1,4 +1,5 @@
 /** The one table of everything that can be configured. Reading, checking, the example file and the README follow it. */
+import { readSeverities } from './check-severities.ts';
 import { readKeyQueries } from './key-queries.ts';
 import { readPartitionedTables } from './partitioned-tables.ts';
 import {
@@ -143,6 +144,13 @@ export const keys = {
     description: 'checks of the doctor whose failure is accepted; --skip-check adds to them',
     flag: { name: '--skip-check', input: 'skipCheck' },
     read: readTextList,
+  }),
+  checksSeverity: key('checks.severity', {
+    type: 'section of `ignore`, `warning` or `failure` by check id',
+    default: 'none: as each check has it',
+    description:
+      'how grave a finding is here: a check that fails may be a warning only, and one that warns may fail; an environment with this key replaces all of it',
+    read: readSeverities,
   }),
   freeSpaceCommand: key('checks.freeSpaceCommand', {
     type: 'shell command',

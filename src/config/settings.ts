@@ -1,3 +1,4 @@
+import type { Severity } from '../check-severity.ts';
 import type { KeyQuery } from '../key-query.ts';
 import type { PartitionedTableSetting } from '../periods.ts';
 import type { ConnectionParameters } from '../postgres/connection-parameters.ts';
@@ -39,6 +40,8 @@ export interface Settings {
   readonly checks: {
     /** Ids of checks whose failure is accepted. */
     readonly skip: readonly string[];
+    /** By the id of the check. */
+    readonly severity: ReadonlyMap<string, Severity>;
     /** A shell command whose output is the free bytes of the server's data disk. */
     readonly freeSpaceCommand: string | null;
   };

@@ -37,6 +37,7 @@ export interface CheckContext {
   readonly projectDirectory: string;
   readonly freeSpaceCommand: string | null;
   readonly run: RunProgram;
+  readonly now: () => Date;
 }
 
 /** One question of the checklist. One file each in `checks/`. */

@@ -1,3 +1,4 @@
+import type { Severity } from '../check-severity.ts';
 import { closestName } from '../closest-name.ts';
 import { PulseError } from '../errors.ts';
 import type { Emit } from '../events.ts';
@@ -6,19 +7,31 @@ import { codeOfSqlstate, explainOwnStatement, StatementError } from '../postgres
 import type { Check, CheckContext, Finding } from './check.ts';
 import { backup } from './checks/backup.ts';
 import { clientTools } from './checks/client-tools.ts';
+import { clock } from './checks/clock.ts';
 import { connection } from './checks/connection.ts';
 import { diskSpace } from './checks/disk-space.ts';
+import { extensions } from './checks/extensions.ts';
+import { invalidIndexes } from './checks/invalid-indexes.ts';
 import { ledgerAndFiles } from './checks/ledger-and-files.ts';
+import { oldTransactions } from './checks/old-transactions.ts';
+import { partitionConversion } from './checks/partition-conversion.ts';
 import { partitionDefault } from './checks/partition-default.ts';
 import { partitionDetach } from './checks/partition-detach.ts';
 import { partitionHorizon } from './checks/partition-horizon.ts';
 import { partitionIndexes } from './checks/partition-indexes.ts';
 import { partitionStatistics } from './checks/partition-statistics.ts';
 import { pgcrypto } from './checks/pgcrypto.ts';
+import { preparedTransactions } from './checks/prepared-transactions.ts';
 import { prisma } from './checks/prisma.ts';
 import { readOnly } from './checks/read-only.ts';
+import { replicationLag } from './checks/replication-lag.ts';
+import { replicationSlots } from './checks/replication-slots.ts';
 import { rights } from './checks/rights.ts';
 import { serverVersion } from './checks/server-version.ts';
+import { slowLog } from './checks/slow-log.ts';
+import { transactionIds } from './checks/transaction-ids.ts';
+import { unvalidatedConstraints } from './checks/unvalidated-constraints.ts';
+import { walArchiving } from './checks/wal-archiving.ts';
 
 /** Every check, in the order they run and are shown. */
 export const checklist: readonly Check[] = [
@@ -27,14 +40,26 @@ export const checklist: readonly Check[] = [
   readOnly,
   rights,
   pgcrypto,
+  extensions,
   ledgerAndFiles,
   diskSpace,
   backup,
   clientTools,
   prisma,
+  oldTransactions,
+  preparedTransactions,
+  replicationSlots,
+  replicationLag,
+  walArchiving,
+  transactionIds,
+  invalidIndexes,
+  unvalidatedConstraints,
+  slowLog,
+  clock,
   partitionHorizon,
   partitionDefault,
   partitionDetach,
+  partitionConversion,
   partitionIndexes,
   partitionStatistics,
 ];
@@ -51,6 +76,8 @@ export interface ChecklistOptions {
   readonly only: 'up' | 'all';
   /** Ids of checks whose finding is accepted; they still run, so that it is seen what was accepted. */
   readonly skip: readonly string[];
+  /** By id; what is `unknown` stays so. */
+  readonly severity?: ReadonlyMap<string, Severity>;
   readonly emit?: Emit;
 }
 
@@ -69,9 +96,11 @@ export async function runChecklist(
   // All at once: over a slow network each would be a wait. What one of them throws is told in its turn.
   const findings = asked.map((check) => heard(find(check, context)));
   for (const [index, check] of asked.entries()) {
-    const finding = await findings[index];
-    if (finding === undefined) continue;
-    const accepted = finding.outcome !== 'ok' && options.skip.includes(check.id);
+    const found = await findings[index];
+    if (found === undefined) continue;
+    const severity = options.severity?.get(check.id);
+    const finding = weighed(found, severity);
+    const accepted = finding.outcome !== 'ok' && (severity === 'ignore' || options.skip.includes(check.id));
     results.push({ id: check.id, ...finding, accepted });
     options.emit?.({ type: 'check-finished', id: check.id, ...finding });
   }
@@ -90,6 +119,12 @@ export function assertKnownChecks(ids: readonly string[], checks: readonly Check
   throw new PulseError('usage', `there is no check named "${unknown}"`, {
     hint: `${meant === null ? '' : `did you mean ${meant}? `}the checks are: ${known.join(', ')}`,
   });
+}
+
+/** What was found, as grave as it is here. */
+function weighed(finding: Finding, severity: Severity | undefined): Finding {
+  if (severity === undefined || severity === 'ignore') return finding;
+  return finding.outcome === 'warning' || finding.outcome === 'failure' ? { ...finding, outcome: severity } : finding;
 }
 
 async function find(check: Check, context: CheckContext): Promise<Finding> {

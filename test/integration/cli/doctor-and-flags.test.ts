@@ -90,3 +90,57 @@ test('a configuration with hundreds of problems shows the first of them and coun
   expect(run.stderr).not.toContain('unknown25"');
   expect(run.stderr).toContain('… and 280 more');
 });
+
+test('doctor --for looks at one migration as if it alone were pending, by version or by file, and knows no other', async ({
+  database,
+}) => {
+  const project = await openProject(
+    pairs({ '0001_a': table('a'), '0002_b': ['CREATE EXTENSION "no such";', 'DROP EXTENSION "no such";'] }),
+    database,
+  );
+  const extensionsFor = async (...argv: string[]) =>
+    (await project.cli(['doctor', ...argv, '--json']))
+      .json<Checks>()
+      .result.checks.find(({ id }) => id === 'extensions');
+
+  expect(await extensionsFor()).toMatchObject({ outcome: 'failure' });
+  for (const name of ['1', '0001', '0001_a.up.sql', 'migrations/0001_a.up.sql']) {
+    expect(await extensionsFor('--for', name), name).toMatchObject({ outcome: 'ok' });
+  }
+  expect(await extensionsFor('--for', '2')).toMatchObject({ outcome: 'failure' });
+  const unknown = await project.cli(['doctor', '--for', '0001_b.up.sql']);
+  expect(unknown.exitCode).toBe(2);
+  expect(unknown.stderr).toContain('is 0001_a.up.sql meant?');
+});
+
+test('severity in the configuration makes a warning fail, a failure warn, and a finding accepted; a misspelt one is refused', async ({
+  database,
+}) => {
+  const project = await openProject(
+    pairs({ '0001_a': ['CREATE EXTENSION IF NOT EXISTS "no such";', 'SELECT 1;'] }),
+    database,
+  );
+  await database.admin(`ALTER DATABASE "${database.name}" SET log_min_duration_statement = -1`);
+  const doctor = async (severity: string) => {
+    await project.configure(`checks: { severity: { ${severity} } }\n`);
+    const run = await project.cli(['doctor', '--json']);
+    const checks = run.json<Checks | null>().result?.checks ?? [];
+    return { exitCode: run.exitCode, stdout: run.stdout, of: (id: string) => checks.find((check) => check.id === id) };
+  };
+
+  const graver = await doctor('slow-log: failure, extensions: warning');
+  const ignored = await doctor('slow-log: ignore, extensions: ignore');
+  const misspelt = await doctor('slow-lgo: ignore');
+  const wrong = await doctor('slow-log: no');
+
+  expect(graver).toMatchObject({ exitCode: 1 });
+  expect(graver.of('slow-log')).toMatchObject({ outcome: 'failure', accepted: false });
+  expect(graver.of('extensions')).toMatchObject({ outcome: 'warning', accepted: false });
+  expect(ignored).toMatchObject({ exitCode: 0 });
+  expect(ignored.of('slow-log')).toMatchObject({ outcome: 'warning', accepted: true });
+  expect(ignored.of('extensions')).toMatchObject({ outcome: 'failure', accepted: true });
+  expect(misspelt.exitCode).toBe(2);
+  expect(misspelt.stdout).toContain('did you mean slow-log?');
+  expect(wrong.exitCode).toBe(2);
+  expect(wrong.stdout).toContain('ignore, warning, failure');
+});

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { partitionConversion } from '../../../src/doctor/checks/partition-conversion.ts';
 import { partitionDefault } from '../../../src/doctor/checks/partition-default.ts';
 import { partitionDetach } from '../../../src/doctor/checks/partition-detach.ts';
 import { partitionHorizon } from '../../../src/doctor/checks/partition-horizon.ts';
@@ -107,4 +108,48 @@ test('a partitioned table that was never analyzed is told, and ANALYZE is enough
   await database.admin(finding.hint ?? '');
 
   expect((await partitionStatistics.run(context)).outcome).toBe('ok');
+});
+
+test('a conversion that stopped half-way is told with what goes on with it, and one whose old table is kept too long with what ends it', {
+  timeout: 60_000,
+}, async ({ database }) => {
+  await database.admin(`CREATE TABLE logs (id int PRIMARY KEY, at timestamptz NOT NULL);
+INSERT INTO logs SELECT n, '2026-01-01'::timestamptz + n * interval '1 day' FROM generate_series(1, 60) AS n`);
+  const project = await openProject(null, database);
+  const convert = [
+    'partition',
+    'convert',
+    'logs',
+    '--by',
+    'at',
+    '--unique',
+    'widen',
+    '--duty',
+    '1',
+    '--now',
+    '2026-03-23',
+  ];
+  await using session = await openSession(database.url);
+  const conversion = () => partitionConversion.run(contextOf(session));
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; SELECT 1 FROM logs LIMIT 1');
+
+  const none = await conversion();
+  await project.cli([...convert, '--lock-timeout', '1ms', '--quiet']);
+  await reader.run('ROLLBACK');
+  const half = await conversion();
+  await project.done(['partition', 'abort', 'logs']);
+  const aborted = await conversion();
+  await project.done(convert);
+  const kept = await conversion();
+  await database.admin(`UPDATE pulse_migrate.partition_conversion SET swapped_at = swapped_at - interval '1 year'`);
+  const over = await conversion();
+
+  expect([none.outcome, aborted.outcome, kept.outcome]).toEqual(['ok', 'ok', 'ok']);
+  expect(half).toMatchObject({
+    outcome: 'warning',
+    hint: expect.stringContaining('pulse-migrate partition resume logs'),
+  });
+  expect(kept.message).toContain('logs is converted, and the old table is kept');
+  expect(over).toMatchObject({ outcome: 'warning', hint: 'pulse-migrate partition finish logs --i-know' });
 });

@@ -317,7 +317,7 @@ describe('a file with problems', () => {
         [
           ".pulsemigraterc:9:3",
           "unknown key "freeSpace" in checks",
-          "keys known here: skip, freeSpaceCommand",
+          "keys known here: skip, severity, freeSpaceCommand",
         ],
         [
           ".pulsemigraterc:10:1",

@@ -1,0 +1,30 @@
+import { readConversions } from '../../partitions/convert/conversion.ts';
+import { typedName } from '../../partitions/shown-name.ts';
+import { sql } from '../../postgres/sql.ts';
+import { type Check, fine } from '../check.ts';
+
+export const partitionConversion: Check = {
+  id: 'partition-conversion',
+  question: 'Has every conversion to partitions come to its end?',
+  why: 'One that stopped half-way costs every write to its table, and its log of changes grows until somebody goes on with it.',
+  beforeUp: false,
+  async run({ session, ledgerSchema }) {
+    const open = await readConversions(session, ledgerSchema, sql`ended_at IS NULL`);
+    const [first] = open.filter(({ phase }) => phase !== 'completed');
+    if (first !== undefined) {
+      const name = typedName(first);
+      return {
+        outcome: 'warning',
+        message: `the conversion of ${name} is ${first.phase}, begun at ${first.startedAt}`,
+        hint: `see whether it is still at work: pulse-migrate partition status ${name}; if it is not: pulse-migrate partition resume ${name}`,
+      };
+    }
+    const [kept] = open;
+    if (kept === undefined) return fine('no table is being converted');
+    const finish = `pulse-migrate partition finish ${typedName(kept)} --i-know`;
+    const message = `${typedName(kept)} is converted, and the old table is kept for a rollback`;
+    return kept.mayFinish
+      ? { outcome: 'warning', message: `${message}; the time for that is over`, hint: finish }
+      : fine(message);
+  },
+};
