@@ -12,7 +12,9 @@ import { connection } from './checks/connection.ts';
 import { diskSpace } from './checks/disk-space.ts';
 import { extensions } from './checks/extensions.ts';
 import { invalidIndexes } from './checks/invalid-indexes.ts';
+import { largeTables } from './checks/large-tables.ts';
 import { ledgerAndFiles } from './checks/ledger-and-files.ts';
+import { objectRights } from './checks/object-rights.ts';
 import { oldTransactions } from './checks/old-transactions.ts';
 import { partitionConversion } from './checks/partition-conversion.ts';
 import { partitionDefault } from './checks/partition-default.ts';
@@ -29,6 +31,7 @@ import { replicationSlots } from './checks/replication-slots.ts';
 import { rights } from './checks/rights.ts';
 import { serverVersion } from './checks/server-version.ts';
 import { slowLog } from './checks/slow-log.ts';
+import { tableLocks } from './checks/table-locks.ts';
 import { transactionIds } from './checks/transaction-ids.ts';
 import { unvalidatedConstraints } from './checks/unvalidated-constraints.ts';
 import { walArchiving } from './checks/wal-archiving.ts';
@@ -39,6 +42,7 @@ export const checklist: readonly Check[] = [
   serverVersion,
   readOnly,
   rights,
+  objectRights,
   pgcrypto,
   extensions,
   ledgerAndFiles,
@@ -46,6 +50,8 @@ export const checklist: readonly Check[] = [
   backup,
   clientTools,
   prisma,
+  tableLocks,
+  largeTables,
   oldTransactions,
   preparedTransactions,
   replicationSlots,

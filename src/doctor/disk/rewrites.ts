@@ -2,6 +2,7 @@ import { changesColumnType } from '../../migrations/alter-table.ts';
 import type { MigrationFile, Statement } from '../../migrations/migration.ts';
 import type { SourceText } from '../../migrations/source-text.ts';
 import { tokensBetween } from '../../migrations/statement-tokens.ts';
+import { after, namesIn } from '../table-names.ts';
 
 /** A statement that writes existing data anew, and every name in it that could be a table's: parts, already folded. */
 export interface Rewrite {
@@ -63,11 +64,6 @@ function beforeValues(tokens: Iterable<string>): readonly string[] {
   return before;
 }
 
-function after(tokens: readonly string[], keyword: string): readonly string[] {
-  const at = tokens.indexOf(keyword);
-  return at < 0 ? [] : tokens.slice(at + 1);
-}
-
 function alterRewrites(tokens: readonly string[]): boolean {
   return tokens.some((token, index) => {
     const next = tokens[index + 1];
@@ -102,24 +98,4 @@ function alterRewrites(tokens: readonly string[]): boolean {
 function isCall(tokens: readonly string[]): boolean {
   const open = tokens.indexOf('(');
   return open === 1 || (open === 3 && tokens[1] === '.');
-}
-
-/** Words that stand before the table's name. */
-const skipped = new Set(['ALTER', 'TABLE', 'MATERIALIZED', 'VIEW', 'IF', 'EXISTS', 'ONLY', 'UPDATE']);
-
-/** Every name, dotted or not; `a.b` may be table b of schema a, or column b of table a. */
-function namesIn(tokens: readonly string[]): string[][] {
-  return tokens.flatMap((token, at) => {
-    const first = nameOf(token);
-    if (first === null || skipped.has(token) || tokens[at - 1] === '.') return [];
-    const second = tokens[at + 1] === '.' ? nameOf(tokens[at + 2] ?? '') : null;
-    return second === null ? [[first]] : [[first, second], [first]];
-  });
-}
-
-/** The name as the catalog spells it, or null for a token that is none: only ASCII letters are folded. */
-function nameOf(token: string): string | null {
-  if (/^"./.test(token)) return token.slice(1, -1).replaceAll('""', '"');
-  if (!/^[A-Z_\u0080-\uffff][^'"]*$/.test(token)) return null;
-  return token.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
