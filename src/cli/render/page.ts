@@ -7,10 +7,11 @@ function escaped(text: string): string {
 
 const look = `:root{color-scheme:light dark;--ink:#1b1f24;--faint:#5b6570;--line:#d5dae0;--paper:#fff;--bar:#3b6fb6}
 @media (prefers-color-scheme:dark){:root{--ink:#e6e9ed;--faint:#9aa4af;--line:#3a424c;--paper:#15181c;--bar:#6ea0e6}}
-body{font:16px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:70rem;margin:0 auto;padding:1rem}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%}
-caption{text-align:left;color:var(--faint)}th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line);white-space:nowrap}
-.right{text-align:right}.bar{width:8rem;height:.8rem}.bar rect,.plot .dot{fill:var(--bar)}.plot{width:100%;max-width:40rem;height:auto}
+body{font:16px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:78rem;margin:0 auto;padding:1rem}
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums;width:100%}
+caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}th{color:var(--faint);font-weight:600}
+th,td{text-align:left;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--line);white-space:nowrap}
+.right{text-align:right}.bar{width:7rem;height:.7rem}.bar rect,.plot .dot{fill:var(--bar)}.plot{width:100%;max-width:40rem;height:auto}
 .plot .line{stroke:var(--bar);stroke-width:2;fill:none}.plot text{fill:var(--faint);font-size:12px}.plot .axis{stroke:var(--line)}
 p.note{border-left:4px solid var(--bar);padding-left:.7rem}footer{color:var(--faint);margin-top:2rem}
 @media print{:root{--ink:#000;--faint:#444;--line:#999;--paper:#fff;--bar:#333}section{break-inside:avoid}.scroll{overflow:visible}}`;
@@ -28,15 +29,19 @@ export function page(title: string, about: string, sheets: readonly Sheet[]): st
 
 function section({ title, columns, rows, notes, bars, picture }: Sheet): string {
   const css = (index: number) => (columns[index]?.right === true ? ' class="right"' : '');
-  const head = columns.map((column, index) => `<th scope="col"${css(index)}>${escaped(column.title)}</th>`).join('');
+  // Bars stand beside the names: on a narrow screen what is further to the right has to be pushed into sight.
+  const besideFirst = (cells: readonly string[], bar: string) =>
+    (bars === undefined ? cells : cells.toSpliced(1, 0, bar)).join('');
+  const titles = columns.map((column, index) => `<th scope="col"${css(index)}>${escaped(column.title)}</th>`);
+  const head = besideFirst(titles, '<th scope="col">of the largest</th>');
   const body = rows.map((row, index) => {
-    const cells = row.map((text, place) => `<td${css(place)}>${escaped(text)}</td>`).join('');
-    return `<tr>${cells}${bars === undefined ? '' : `<td>${barOf(bars[index] ?? 0)}</td>`}</tr>`;
+    const cells = row.map((text, place) => `<td${css(place)}>${escaped(text)}</td>`);
+    return `<tr>${besideFirst(cells, `<td>${barOf(bars?.[index] ?? 0)}</td>`)}</tr>`;
   });
   const whole =
     rows.length === 0
       ? ''
-      : `<div class="scroll"><table><caption>${escaped(title)}</caption><thead><tr>${head}${bars === undefined ? '' : '<th scope="col">share</th>'}</tr></thead>
+      : `<div class="scroll"><table><caption>${escaped(title)}</caption><thead><tr>${head}</tr></thead>
 <tbody>${body.join('\n')}</tbody></table></div>`;
   return `<section><h2>${escaped(title)}</h2>${notes.map((note) => `<p class="note">${escaped(note)}</p>`).join('')}${picture ?? ''}${whole}</section>`;
 }
