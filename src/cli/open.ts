@@ -229,3 +229,17 @@ export function timeFlag(flags: Invocation['flags'], key: string): Date | null {
     hint: `for example: --${key} 2027-01-01, or --${key} 2027-01-01T12:00:00Z`,
   });
 }
+
+/** One of several words. */
+export function choiceFlag<Choice extends string>(
+  flags: Invocation['flags'],
+  key: string,
+  choices: readonly Choice[],
+): Choice | undefined {
+  const text = textFlag(flags, key);
+  const found = choices.find((choice) => choice === text);
+  if (text === undefined || found !== undefined) return found;
+  throw new PulseError('usage', `--${key} takes ${choices.join(', ')}, not "${text}"`, {
+    hint: `for example: --${key} ${choices[0]}`,
+  });
+}

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import type { Settings } from '../../config/settings.ts';
 import { parseDuration } from '../../durations.ts';
 import { PulseError } from '../../errors.ts';
-import { type Period, periods } from '../../partitions/calendar.ts';
+import { periods } from '../../partitions/calendar.ts';
 import type { Conversion } from '../../partitions/convert/conversion.ts';
 import type { ConvertDeps } from '../../partitions/convert/deps.ts';
 import type { ConversionStatus } from '../../partitions/convert/status.ts';
@@ -9,7 +10,7 @@ import { uniqueChoices } from '../../partitions/convert/widen.ts';
 import { typedName } from '../../partitions/shown-name.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings, positiveInteger, runnerDeps, textFlag } from '../open.ts';
+import { choiceFlag, openSession, openSettings, positiveInteger, runnerDeps, textFlag, timeFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { count, duration, moment } from '../render/format.ts';
 import type { Style } from '../style.ts';
@@ -26,7 +27,7 @@ export function registerConversion(group: Command, addAction: AddAction): void {
         'exchanges them in one short transaction. The old table is kept until "partition finish". Whatever interrupts it, ' +
         '"partition resume" goes on. What cannot be kept is refused before anything is written.',
     )
-    .option('--by <column>', 'the partition key: a date or a time that is never NULL')
+    .option('--by <column>', 'the partition key: a date or a time that is never NULL (by of the configuration)')
     .option('--period <period>', `${periods.join(', ')} (month)`)
     .option('--strategy <name>', 'copy: into new partitions')
     .option('--unique <choice>', 'for unique keys without the partition key: widen, per-leaf, or registry')
@@ -96,36 +97,40 @@ export function registerConversion(group: Command, addAction: AddAction): void {
 
 const defaults = { period: 'month', lead: 3, duty: 0.5, retain: '24h' } as const;
 
+/** The only strategy there is. */
+const strategies = ['copy'] as const;
+
 async function runConvert(invocation: Invocation, [table = '']: readonly string[]): Promise<Outcome> {
   const { flags } = invocation;
-  const column = textFlag(flags, 'by');
-  if (column === undefined) {
-    throw new PulseError('usage', 'partition convert needs the partition key', {
-      hint: 'name the column: --by created_at',
-    });
-  }
-  const strategy = textFlag(flags, 'strategy') ?? 'copy';
-  if (strategy !== 'copy') {
-    throw new PulseError('usage', `--strategy takes copy, not "${strategy}"`, {
-      hint: 'leave it out: copy is the default',
-    });
-  }
-  const input = {
-    table,
-    column,
-    period: chosen<Period>(textFlag(flags, 'period') ?? defaults.period, periods, 'period'),
-    unique: flags['unique'] === undefined ? null : chosen(textFlag(flags, 'unique') ?? '', uniqueChoices, 'unique'),
-    lead: positiveInteger(flags, 'lead') ?? defaults.lead,
-    from: dayOf(flags, 'from'),
-    to: dayOf(flags, 'to'),
-    retainMs: retainOf(textFlag(flags, 'retain') ?? defaults.retain),
-    now: dayOf(flags, 'now') ?? invocation.runtime.now(),
+  choiceFlag(flags, 'strategy', strategies);
+  const asked = {
+    column: textFlag(flags, 'by'),
+    period: choiceFlag(flags, 'period', periods),
+    lead: positiveInteger(flags, 'lead'),
   };
-  return withDeps(invocation, async (deps) => {
+  const others = {
+    unique: choiceFlag(flags, 'unique', uniqueChoices) ?? null,
+    from: timeFlag(flags, 'from'),
+    to: timeFlag(flags, 'to'),
+    retainMs: retainOf(textFlag(flags, 'retain') ?? defaults.retain),
+    now: timeFlag(flags, 'now') ?? invocation.runtime.now(),
+  };
+  return withDeps(invocation, async (deps, { partitions }) => {
+    const configured = partitions.find((setting) => withoutPublic(setting.table) === withoutPublic(table));
+    const column = asked.column ?? configured?.by ?? null;
+    if (column === null) {
+      throw new PulseError('usage', 'partition convert needs the partition key', {
+        hint: `name the column: --by created_at; or in the configuration: partitions: { ${table}: { by: created_at } }`,
+      });
+    }
+    const period = asked.period ?? configured?.period ?? defaults.period;
+    const lead = asked.lead ?? configured?.lead ?? defaults.lead;
     const { convert } = await import('../../partitions/convert/run.ts');
-    return convert(deps, input);
+    return convert(deps, { ...others, table, column, period, lead });
   });
 }
+
+const withoutPublic = (table: string) => table.replace(/^public\./, '');
 
 async function runStep(
   invocation: Invocation,
@@ -151,7 +156,10 @@ async function runFinish(invocation: Invocation, [table = '']: readonly string[]
   return runStep(invocation, table, 'finish');
 }
 
-async function withDeps(invocation: Invocation, act: (deps: ConvertDeps) => Promise<Conversion>): Promise<Outcome> {
+async function withDeps(
+  invocation: Invocation,
+  act: (deps: ConvertDeps, settings: Settings) => Promise<Conversion>,
+): Promise<Outcome> {
   const duty = dutyOf(invocation.flags);
   const settings = await openSettings(invocation);
   const opened = await openSession(invocation, settings);
@@ -161,7 +169,7 @@ async function withDeps(invocation: Invocation, act: (deps: ConvertDeps) => Prom
     const retries = Math.max(settings.lock.retries, fewestRetries);
     const toolSchema = settings.ledgerSchema;
     const deps = { ...(await runnerDeps(invocation, opened)), toolSchema, duty, patience: { timeoutMs, retries } };
-    const result = await statusOf(opened.session, toolSchema, await act(deps));
+    const result = await statusOf(opened.session, toolSchema, await act(deps, settings));
     return { result, text: invocation.global.quiet ? '' : `${rendered(result, invocation.style)}\n` };
   } finally {
     await opened.session.close();
@@ -183,24 +191,6 @@ async function showStatus(invocation: Invocation, [table]: readonly string[]): P
   } finally {
     await session.close();
   }
-}
-
-function chosen<Choice extends string>(text: string, choices: readonly Choice[], flag: string): Choice {
-  const found = choices.find((choice) => choice === text);
-  if (found !== undefined) return found;
-  throw new PulseError('usage', `--${flag} takes ${choices.join(', ')}, not "${text}"`, {
-    hint: `for example: --${flag} ${choices[0]}`,
-  });
-}
-
-function dayOf(flags: Invocation['flags'], flag: string): Date | null {
-  const text = textFlag(flags, flag);
-  if (text === undefined) return null;
-  const time = new Date(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
-  if (/^\d{4}-\d\d-\d\d(T.*(Z|[+-]\d\d:?\d\d))?$/.test(text) && !Number.isNaN(time.getTime())) return time;
-  throw new PulseError('usage', `--${flag} takes a day or a time with its zone, not "${text}"`, {
-    hint: `for example: --${flag} 2024-01-01`,
-  });
 }
 
 function retainOf(text: string): number {

@@ -3,11 +3,11 @@ import { periods } from '../../partitions/calendar.ts';
 import type { DrainResult } from '../../partitions/drain.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings, positiveInteger, runnerDeps, textFlag } from '../open.ts';
+import { choiceFlag, openSession, openSettings, positiveInteger, runnerDeps } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { count } from '../render/format.ts';
 import type { Style } from '../style.ts';
-import { day, longestLockMs, periodOf, script } from './partition-flags.ts';
+import { day, longestLockMs, script } from './partition-flags.ts';
 
 export function registerDrain(group: Command, addAction: AddAction): void {
   const command = group
@@ -39,7 +39,7 @@ async function runDrain(invocation: Invocation, [table = '']: readonly string[])
   const asked = {
     table,
     dryRun,
-    period: periodOf(textFlag(flags, 'period')),
+    period: choiceFlag(flags, 'period', periods) ?? null,
     mostPartitions: positiveInteger(flags, 'maxPartitions') ?? usualMost,
     mostRows: positiveInteger(flags, 'maxRows') ?? usualRows,
   };

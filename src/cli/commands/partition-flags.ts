@@ -1,5 +1,3 @@
-import { PulseError } from '../../errors.ts';
-import { type Period, periods } from '../../partitions/calendar.ts';
 import type { PlannedStatement } from '../../partitions/new-partition.ts';
 
 /** Below the deadlock_timeout of a server as it comes, so that it is we who give up and never a client, milliseconds. */
@@ -14,17 +12,4 @@ export function script(statements: readonly PlannedStatement[], nothing: string)
 /** The day alone, where an instant is the beginning of one. */
 export function day(iso: string): string {
   return iso.replace('T00:00:00Z', '');
-}
-
-/**
- * The flag --period.
- * @throws {PulseError} `usage` for a word that is none.
- */
-export function periodOf(text: string | undefined): Period | null {
-  if (text === undefined) return null;
-  const period = periods.find((known) => known === text);
-  if (period !== undefined) return period;
-  throw new PulseError('usage', `--period takes ${periods.join(', ')}, not "${text}"`, {
-    hint: 'for example: --period month',
-  });
 }

@@ -6,11 +6,11 @@ import type { UsedStatement, UsedStatements } from '../../partitions/plan/used-s
 import type { AddAction, Invocation } from '../cli.ts';
 import { quoted } from '../confirm.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings, positiveInteger, textFlag } from '../open.ts';
+import { choiceFlag, openSession, openSettings, positiveInteger, textFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, type Cell, count, duration, moment, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
-import { day, periodOf } from './partition-flags.ts';
+import { day } from './partition-flags.ts';
 
 export function registerPlan(group: Command, addAction: AddAction): void {
   const plan = group
@@ -36,7 +36,7 @@ export function registerPlan(group: Command, addAction: AddAction): void {
 async function planTables(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
   const { flags, runtime } = invocation;
   const asked = {
-    ...{ tables, by: textFlag(flags, 'by') ?? null, period: periodOf(textFlag(flags, 'period')) },
+    ...{ tables, by: textFlag(flags, 'by') ?? null, period: choiceFlag(flags, 'period', periods) ?? null },
     ...{ lead: positiveInteger(flags, 'lead') ?? null, now: runtime.now() },
   };
   const settings = await openSettings(invocation);

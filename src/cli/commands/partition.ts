@@ -4,7 +4,7 @@ import type { CreateNextResult, WaitingRows } from '../../partitions/create-next
 import type { ListedTable, ListResult } from '../../partitions/list.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSession, openSettings, positiveInteger, runnerDeps, textFlag, timeFlag } from '../open.ts';
+import { choiceFlag, openSession, openSettings, positiveInteger, runnerDeps, timeFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, type Cell, count, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
@@ -12,7 +12,7 @@ import { registerArchive } from './partition-archive.ts';
 import { registerConversion } from './partition-convert.ts';
 import { registerDetach } from './partition-detach.ts';
 import { registerDrain } from './partition-drain.ts';
-import { day, longestLockMs, periodOf, script } from './partition-flags.ts';
+import { day, longestLockMs, script } from './partition-flags.ts';
 import { registerPlan } from './partition-plan.ts';
 
 export function registerPartition(program: Command, addAction: AddAction): void {
@@ -83,7 +83,7 @@ async function createNext(invocation: Invocation, tables: readonly string[]): Pr
   const asked = {
     tables,
     lead: positiveInteger(flags, 'lead') ?? null,
-    period: periodOf(textFlag(flags, 'period')),
+    period: choiceFlag(flags, 'period', periods) ?? null,
     now: timeFlag(flags, 'now') ?? invocation.runtime.now(),
     dryRun: flags['dryRun'] === true,
   };

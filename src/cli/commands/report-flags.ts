@@ -3,20 +3,6 @@ import { PulseError } from '../../errors.ts';
 import type { Invocation } from '../cli.ts';
 import { textFlag } from '../open.ts';
 
-/** One of several words. */
-export function choiceFlag<Choice extends string>(
-  flags: Invocation['flags'],
-  key: string,
-  choices: readonly Choice[],
-): Choice | undefined {
-  const text = textFlag(flags, key);
-  const found = choices.find((choice) => choice === text);
-  if (text === undefined || found !== undefined) return found;
-  throw new PulseError('usage', `--${key} takes ${choices.join(', ')}, not "${text}"`, {
-    hint: `for example: --${key} ${choices[0]}`,
-  });
-}
-
 /** `--timeout` in milliseconds. */
 export function timeoutFlag(flags: Invocation['flags'], otherwise: number): number {
   const text = textFlag(flags, 'timeout');

@@ -7,12 +7,11 @@ import { diskFull, type Growth, type TableGrowth, type Triggers } from '../../re
 import { shownName } from '../../reports/relation-names.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSettings, positiveInteger } from '../open.ts';
+import { choiceFlag, openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes } from '../render/format.ts';
 import { plot } from '../render/page.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
-import { choiceFlag } from './report-flags.ts';
 import { onReportSession } from './report-session.ts';
 
 export function registerReportGrowth(group: Command, addAction: AddAction): void {

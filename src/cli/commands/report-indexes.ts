@@ -5,11 +5,10 @@ import { type RelationName, shownName } from '../../reports/relation-names.ts';
 import { visible } from '../../visible.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSettings } from '../open.ts';
+import { choiceFlag, openSettings } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, count } from '../render/format.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
-import { choiceFlag } from './report-flags.ts';
 import { onReportSession } from './report-session.ts';
 
 export function registerReportIndexes(group: Command, addAction: AddAction): void {

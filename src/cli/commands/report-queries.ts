@@ -6,10 +6,10 @@ import type { QueryReport } from '../../reports/queries.ts';
 import { visible } from '../../visible.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSettings, positiveInteger } from '../open.ts';
+import { choiceFlag, openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
-import { choiceFlag, timeoutFlag } from './report-flags.ts';
+import { timeoutFlag } from './report-flags.ts';
 import { onReportSession } from './report-session.ts';
 
 export function registerReportQueries(group: Command, addAction: AddAction): void {

@@ -5,12 +5,12 @@ import { shownName } from '../../reports/relation-names.ts';
 import type { Sizes, TableSize } from '../../reports/sizes.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSettings, positiveInteger, textFlag } from '../open.ts';
+import { choiceFlag, openSettings, positiveInteger, textFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, count } from '../render/format.ts';
 import { prometheusSizes } from '../render/prometheus.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
-import { choiceFlag, timeoutFlag } from './report-flags.ts';
+import { timeoutFlag } from './report-flags.ts';
 import { onReportSession } from './report-session.ts';
 
 export function registerReportSizes(group: Command, addAction: AddAction): void {

@@ -3,11 +3,10 @@ import { type SlowReport, slowOrders } from '../../reports/statement-statistics.
 import { visible } from '../../visible.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
-import { openSettings, positiveInteger } from '../open.ts';
+import { choiceFlag, openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { duration } from '../render/format.ts';
 import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
-import { choiceFlag } from './report-flags.ts';
 import { onReportSession } from './report-session.ts';
 
 export function registerReportSlow(group: Command, addAction: AddAction): void {

@@ -202,6 +202,27 @@ test('VACUUM FULL in the middle of the copy begins it anew, and TRUNCATE is refu
   await expect(database.admin('TRUNCATE logs')).rejects.toThrow('cannot be truncated while');
 });
 
+test('partition key, period and horizon are those of the configuration, and flags stand above them', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.configure('partitions: { logs: { by: at, period: year, lead: 1, trigger: { rows: 1 } } }\n');
+  const bounds = () =>
+    database.admin(
+      "SELECT pg_get_expr(relpartbound, oid) AS bound FROM pg_class WHERE relispartition AND relkind = 'r' ORDER BY 1",
+    );
+  const said = ['--duty', '1', '--now', '2026-11-23', '--retain', '0s'];
+
+  await project.done(['partition', 'convert', 'logs', ...said]);
+  const yearly = await bounds();
+  await project.done(['partition', 'rollback', 'logs']);
+  await project.done(['partition', 'convert', 'public.logs', '--period', 'quarter', ...said]);
+
+  expect(JSON.stringify(yearly.at(-1))).toContain("FROM ('2027-01-01 00:00:00+00') TO ('2028-01-01 00:00:00+00')");
+  expect(JSON.stringify(await bounds())).toContain("FROM ('2027-01-01 00:00:00+00') TO ('2027-04-01 00:00:00+00')");
+});
+
 test('a table that is altered while it is converted is not exchanged', async ({ database }) => {
   await database.admin(logs);
   const project = await openProject(null, database);
