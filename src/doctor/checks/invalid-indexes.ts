@@ -1,5 +1,6 @@
 import { ident, sql } from '../../postgres/sql.ts';
 import { type Check, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 
 export const invalidIndexes: Check = {
   id: 'invalid-indexes',
@@ -22,7 +23,7 @@ ORDER BY 1, 2`);
     const name = ident(first.schema, first.name).text;
     return {
       outcome: 'warning',
-      message: `invalid: ${rows.map((row) => `${ident(row.schema, row.name).text} of ${row.of}`).join(', ')}`,
+      message: `invalid: ${firstOf(rows.map((row) => `${ident(row.schema, row.name).text} of ${row.of}`))}`,
       hint: first.leftover
         ? `DROP INDEX CONCURRENTLY ${name}`
         : `REINDEX INDEX CONCURRENTLY ${name}; or DROP INDEX CONCURRENTLY ${name}`,

@@ -1,6 +1,7 @@
 import { sql } from '../../postgres/sql.ts';
 import { age } from '../age.ts';
 import { type Check, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 
 /** A client that is a minute within one transaction has forgotten it, or will hold up whoever needs its locks. */
 const oldSeconds = 60;
@@ -31,7 +32,7 @@ WHERE a.datname::pg_catalog.text = pg_catalog.current_database()::pg_catalog.tex
   AND COALESCE(a.backend_type, 'client backend') = 'client backend'`);
       const [first] = state?.old ?? [];
       if (first !== undefined) {
-        const all = state?.old.map(({ pid, role, seconds }) => `pid ${pid} of ${role} for ${age(seconds)}`).join(', ');
+        const all = firstOf(state?.old.map((one) => `pid ${one.pid} of ${one.role} for ${age(one.seconds)}`) ?? []);
         return {
           outcome: 'warning',
           message: `in a transaction: ${all}`,

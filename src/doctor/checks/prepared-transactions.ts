@@ -2,6 +2,7 @@ import { quoteLiteral } from '../../postgres/identifiers.ts';
 import { sql } from '../../postgres/sql.ts';
 import { age } from '../age.ts';
 import { type Check, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 
 /** Between the two phases of a commit lie moments: what waits longer was forgotten by whoever prepared it. */
 const oldSeconds = 60;
@@ -29,7 +30,7 @@ WHERE x.database::pg_catalog.text = pg_catalog.current_database()::pg_catalog.te
       if (first === undefined) return fine(`no transaction is prepared for more than ${age(seconds)}`);
       return {
         outcome: 'warning',
-        message: `prepared and not ended: ${rows.map(({ gid, role, seconds }) => `${quoteLiteral(gid)} of ${role} for ${age(seconds)}`).join(', ')}`,
+        message: `prepared and not ended: ${firstOf(rows.map((row) => `${quoteLiteral(row.gid)} of ${row.role} for ${age(row.seconds)}`))}`,
         hint: `ask who prepared it, then: ROLLBACK PREPARED ${quoteLiteral(first.gid)}, or COMMIT PREPARED ${quoteLiteral(first.gid)}`,
       };
     },

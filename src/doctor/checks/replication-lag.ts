@@ -2,6 +2,7 @@ import { sql } from '../../postgres/sql.ts';
 import { age } from '../age.ts';
 import { showBytes } from '../bytes.ts';
 import { type Check, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 
 /** Ten seconds behind, or this much WAL: a standby of no failing network has both within one. */
 const mostSeconds = 10;
@@ -30,7 +31,7 @@ FROM pg_catalog.pg_stat_replication AS r ORDER BY 1`);
     if (late.length > 0) {
       return {
         outcome: 'warning',
-        message: `behind: ${late.map(shown).join(', ')}`,
+        message: `behind: ${firstOf(late.map(shown))}`,
         hint: 'wait until it has caught up, or find out what holds it up: SELECT * FROM pg_stat_replication',
       };
     }

@@ -2,6 +2,7 @@ import { quoteLiteral } from '../../postgres/identifiers.ts';
 import { sql } from '../../postgres/sql.ts';
 import { showBytes } from '../bytes.ts';
 import { type Check, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 
 interface Slot {
   readonly name: string;
@@ -28,7 +29,7 @@ FROM pg_catalog.pg_replication_slots AS s WHERE NOT s.temporary ORDER BY 1`);
     }
     return {
       outcome: 'warning',
-      message: `nobody reads ${idle.map(shown).join(', ')}`,
+      message: `nobody reads ${firstOf(idle.map(shown))}`,
       hint: `start its standby or subscriber again; if there is none any more: SELECT pg_drop_replication_slot(${quoteLiteral(first.name)})`,
     };
   },

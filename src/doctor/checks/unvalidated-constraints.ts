@@ -1,5 +1,6 @@
 import { ident, sql } from '../../postgres/sql.ts';
 import { type Check, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 
 export const unvalidatedConstraints: Check = {
   id: 'unvalidated-constraints',
@@ -17,7 +18,7 @@ WHERE NOT k.convalidated AND k.conparentid = 0::pg_catalog.oid AND NOT pg_catalo
     if (first === undefined) return fine('every constraint is validated');
     return {
       outcome: 'warning',
-      message: `never validated: ${rows.map(({ schema, table, name }) => `${name} of ${ident(schema, table).text}`).join(', ')}`,
+      message: `never validated: ${firstOf(rows.map(({ schema, table, name }) => `${name} of ${ident(schema, table).text}`))}`,
       hint: `in a migration of its own: ALTER TABLE ${ident(first.schema, first.table).text} VALIDATE CONSTRAINT ${ident(first.name).text}`,
     };
   },

@@ -3,6 +3,7 @@ import { age } from '../../../src/doctor/age.ts';
 import { judgeClock } from '../../../src/doctor/checks/clock.ts';
 import { createdExtensions } from '../../../src/doctor/checks/extensions.ts';
 import { judgeAges } from '../../../src/doctor/checks/transaction-ids.ts';
+import { firstOf } from '../../../src/doctor/first-of.ts';
 import { parseRecordedFile } from '../../../src/migrations/parse-file.ts';
 
 test('transaction ids warn from twice the age of freezing on, and fail before the server stops', () => {
@@ -37,4 +38,11 @@ test('an age is told in the largest unit of which it has one', () => {
   expect([0, 1, 59, 60, 7199, 86_400, 200_000].map(age)).toEqual([
     ...['0 seconds', '1 second', '59 seconds', '1 minute', '1 hour', '1 day', '2 days'],
   ]);
+});
+
+test('of many findings the first five are named, and the rest is counted', () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+
+  expect(firstOf(names.slice(0, 5))).toBe('a, b, c, d, e');
+  expect(firstOf(names)).toBe('a, b, c, d, e and 2 more');
 });
