@@ -14,6 +14,41 @@ export function namesIn(tokens: readonly string[]): string[][] {
   });
 }
 
+/** A relation as a statement names it, parts as the catalog spells them. */
+export interface RelationName {
+  /** Null: wherever search_path finds it. */
+  readonly schema: string | null;
+  readonly name: string;
+}
+
+/** Words that may stand between a statement's kind and the name. */
+const before = new Set(['CONCURRENTLY', 'IF', 'NOT', 'EXISTS', 'ONLY', 'INTO', 'VERBOSE']);
+
+/** The name at `at` or behind such words, and where it ends; null where none stands there. Of a.b.c, the first part is the database. */
+export function relationAt(
+  tokens: readonly string[],
+  at: number,
+): { readonly relation: RelationName; readonly end: number } | null {
+  const parts: string[] = [];
+  let end = at;
+  while (before.has(tokens[end] ?? '')) end += 1;
+  for (;;) {
+    const part = nameOf(tokens[end] ?? '');
+    if (part === null) return null;
+    parts.push(part);
+    end += 1;
+    if (tokens[end] !== '.') break;
+    end += 1;
+  }
+  const [name = '', schema = null] = parts.toReversed();
+  return { relation: { schema, name }, end };
+}
+
+/** Whether both may be the same relation: without a schema it may lie in any. */
+export function mayBeSame(one: RelationName, other: RelationName): boolean {
+  return one.name === other.name && (one.schema === null || other.schema === null || one.schema === other.schema);
+}
+
 /** All that stands behind the first such word; nothing where there is none. */
 export function after(tokens: readonly string[], keyword: string): readonly string[] {
   const at = tokens.indexOf(keyword);
@@ -21,7 +56,7 @@ export function after(tokens: readonly string[], keyword: string): readonly stri
 }
 
 /** The name as the catalog spells it, or null for a token that is none: only ASCII letters are folded. */
-function nameOf(token: string): string | null {
+export function nameOf(token: string): string | null {
   if (/^"./.test(token)) return token.slice(1, -1).replaceAll('""', '"');
   if (!/^[A-Z_\u0080-\uffff][^'"]*$/.test(token)) return null;
   return token.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());

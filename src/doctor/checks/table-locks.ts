@@ -1,46 +1,29 @@
-import { quoteIdentifier } from '../../postgres/identifiers.ts';
-import { sql } from '../../postgres/sql.ts';
+import { quoteLiteral } from '../../postgres/identifiers.ts';
+import { type Sql, sql } from '../../postgres/sql.ts';
 import { age } from '../age.ts';
-import { type Check, fine } from '../check.ts';
-import { changesWhoOrWhere, type LockMode, lockModes, touchedTables } from '../touched-tables.ts';
+import { type Check, type CheckContext, type Finding, fine } from '../check.ts';
+import { conflictsWith, type LockMode, modeOfServer } from '../lock-modes.ts';
+import { namedRelations } from '../named-relations.ts';
+import { type PlacedTable, placeOf, touchedTables } from '../touched-tables.ts';
 
 /** A statement of a client takes less; who has held a lock for so long will hold it when the migration comes. */
 const leastSeconds = 1;
 
-/** Lock modes of the server with which each conflicts (manual, table "Conflicting Lock Modes"). */
-const conflicts: Readonly<Record<LockMode, readonly string[] | 'all'>> = {
-  'SHARE UPDATE EXCLUSIVE': [
-    'ShareUpdateExclusiveLock',
-    'ShareLock',
-    'ShareRowExclusiveLock',
-    'ExclusiveLock',
-    'AccessExclusiveLock',
-  ],
-  SHARE: [
-    'RowExclusiveLock',
-    'ShareUpdateExclusiveLock',
-    'ShareRowExclusiveLock',
-    'ExclusiveLock',
-    'AccessExclusiveLock',
-  ],
-  'SHARE ROW EXCLUSIVE': [
-    'RowExclusiveLock',
-    'ShareUpdateExclusiveLock',
-    'ShareLock',
-    'ShareRowExclusiveLock',
-    'ExclusiveLock',
-    'AccessExclusiveLock',
-  ],
-  'ACCESS EXCLUSIVE': 'all',
-};
-
-interface Held {
-  readonly wanted: string;
+/** A lock on a table that a pending statement names, or on a table that hangs on it. */
+interface TableLock {
+  /** Of the pending statement, from 1. */
+  readonly position: number;
   readonly table: string;
   readonly mode: string;
+  /** False: it is waited for, and whoever comes later queues behind. */
+  readonly granted: boolean;
   /** Null for a prepared transaction. */
   readonly pid: number | null;
+  /** Name of the prepared transaction. */
+  readonly prepared: string | null;
   /** Null where this role may not see it. */
+  readonly application: string | null;
+  readonly role: string | null;
   readonly seconds: number | null;
 }
 
@@ -50,51 +33,89 @@ export const tableLocks: Check = {
   why: 'While it waits, every client that comes after it waits too, be it only to read.',
   beforeUp: false,
   async run({ session, pending }) {
-    const strongest = new Map<string, LockMode>();
-    for (const { name, lock } of touchedTables(pending)) {
-      const quoted = name.map(quoteIdentifier).join('.');
-      const known = strongest.get(quoted);
-      if (lock !== null && (known === undefined || lockModes.indexOf(lock) > lockModes.indexOf(known)))
-        strongest.set(quoted, lock);
+    const { tables, unplaced } = touchedTables(pending);
+    if (tables.length === 0) return unplaced > 0 ? notKnown : fine('no pending statement locks a table that is there');
+    const locks = await readLocks(session, tables);
+    const told = new Map<string, string>();
+    let first: TableLock | null = null;
+    for (const lock of locks) {
+      const touched = tables[lock.position - 1];
+      if (touched === undefined || !isInTheWay(lock, touched.lock)) continue;
+      const who = whoOf(lock);
+      // One line for who holds it, be it in the way of a hundred statements.
+      if (told.has(`${who} ${lock.table}`)) continue;
+      told.set(`${who} ${lock.table}`, `${shown(lock, who)}; ${touched.lock} is wanted by ${placeOf(touched)}`);
+      first ??= lock;
     }
-    if (strongest.size === 0) return fine('no pending statement locks a table that is there');
-    if (changesWhoOrWhere(pending))
-      return {
-        outcome: 'unknown',
-        message: 'the pending files set role or search_path: which tables they name is not known',
-        hint: null,
-      };
-    const held =
-      await session.rows<Held>(sql`SELECT w.name AS wanted, t.relid::pg_catalog.regclass::pg_catalog.text AS "table", l.mode,
-  a.pid::pg_catalog.float8 AS pid, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) AS seconds
-FROM pg_catalog.unnest(${[...strongest.keys()]}) AS w(name)
-CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.name)::pg_catalog.oid AS oid) AS r
-CROSS JOIN LATERAL (SELECT r.oid AS relid UNION SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(r.oid) AS p) AS t
-JOIN pg_catalog.pg_locks AS l ON l.relation = t.relid AND l.granted
-  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname::pg_catalog.text = pg_catalog.current_database()::pg_catalog.text)
-LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
-WHERE l.pid IS NULL OR l.pid <> pg_catalog.pg_backend_pid() ORDER BY seconds DESC NULLS FIRST, a.pid`);
-    const blockers = held.filter(({ wanted, mode, seconds }) => {
-      const lock = strongest.get(wanted);
-      const against = lock === undefined ? [] : conflicts[lock];
-      return (seconds === null || seconds >= leastSeconds) && (against === 'all' || against.includes(mode));
-    });
-    const [first] = blockers;
-    if (first === undefined)
-      return fine(`nobody holds a lock on ${[...strongest.keys()].join(', ')} that is in the way`);
-    return {
-      outcome: 'warning',
-      message: blockers.map((blocker) => shown(blocker, strongest.get(blocker.wanted))).join('; '),
-      hint:
-        first.pid === null
-          ? 'a prepared transaction holds it: SELECT * FROM pg_prepared_xacts'
-          : `see what it does: pulse-migrate report locks; to end it: SELECT pg_terminate_backend(${first.pid})`,
-    };
+    if (first !== null) {
+      return { outcome: 'warning', message: [...told.values()].join('. '), hint: ending(first) };
+    }
+    return unplaced > 0 ? notKnown : fine('nobody holds a lock that a pending statement would wait for');
   },
 };
 
-function shown({ table, mode, pid, seconds }: Held, lock: LockMode | undefined): string {
-  const who = pid === null ? 'a prepared transaction' : `pid ${pid}`;
-  const since = seconds === null ? '' : ` in a transaction of ${age(seconds)}`;
-  return `${who} holds ${mode} on ${table}${since}, where ${lock} is wanted`;
+const notKnown: Finding = {
+  outcome: 'unknown',
+  message: 'pending files set search_path: which tables their names mean is not known',
+  hint: 'write the schema before the names of tables',
+};
+
+function isInTheWay({ mode, seconds, pid }: TableLock, wanted: LockMode): boolean {
+  // What is hidden may be old.
+  const isOld = pid === null || seconds === null || seconds >= leastSeconds;
+  return isOld && conflictsWith(wanted, modeOfServer(mode));
+}
+
+/**
+ * Nothing here waits for a lock: pg_partition_tree would. What hangs on a table is locked with it: its partitions and
+ * children, and with a DROP the tables that its foreign keys refer to. An autovacuum, which has no role, ends by itself
+ * when somebody waits, unless it guards against wraparound.
+ */
+async function readLocks(session: CheckContext['session'], tables: readonly PlacedTable[]): Promise<TableLock[]> {
+  return session.rows<
+    TableLock & object
+  >(sql`WITH RECURSIVE named AS (${namedRelations(tables.map(({ relation }) => relation))}),
+tree AS (
+  SELECT position, table_oid AS oid FROM named UNION SELECT position, oid FROM named
+  UNION SELECT t.position, i.inhrelid FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid
+), locked AS (
+  SELECT position, oid FROM tree
+  UNION SELECT t.position, k.confrelid FROM tree AS t JOIN pg_catalog.pg_constraint AS k ON k.conrelid = t.oid AND k.contype::pg_catalog.text = 'f'
+  WHERE t.position = ANY (${dropping(tables)})
+)
+SELECT t.position::pg_catalog.float8 AS position, t.oid::pg_catalog.regclass::pg_catalog.text AS "table", l.mode, l.granted,
+  l.pid::pg_catalog.float8 AS pid, x.gid AS prepared, NULLIF(a.application_name, '') AS application, a.usename::pg_catalog.text AS role,
+  pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) AS seconds
+FROM locked AS t
+JOIN pg_catalog.pg_locks AS l ON l.relation = t.oid AND l.locktype = 'relation'
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname::pg_catalog.text = pg_catalog.current_database()::pg_catalog.text)
+LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+-- A prepared transaction has no process: its name is found by the lock on its id.
+LEFT JOIN pg_catalog.pg_locks AS o ON l.pid IS NULL AND o.pid IS NULL AND o.locktype = 'transactionid' AND o.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_catalog.pg_prepared_xacts AS x ON x.transaction = o.transactionid
+WHERE l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+  AND NOT (a.pid IS NOT NULL AND a.usesysid IS NULL AND a.query NOT LIKE '%(to prevent wraparound)')
+ORDER BY a.xact_start NULLS FIRST, l.pid, t.position`);
+}
+
+function dropping(tables: readonly PlacedTable[]): Sql {
+  const positions = tables.flatMap(({ need }, at) => (need === 'drop' ? [String(at + 1)] : []));
+  return sql`(${positions})::pg_catalog.int8[]`;
+}
+
+function whoOf({ pid, prepared, application, role }: TableLock): string {
+  if (pid === null) return prepared === null ? 'a prepared transaction' : `the prepared transaction ${prepared}`;
+  return [`pid ${pid}`, application, role === null ? null : `role ${role}`].filter((part) => part !== null).join(', ');
+}
+
+function shown({ table, mode, granted, pid, seconds }: TableLock, who: string): string {
+  const since = pid === null || seconds === null ? '' : ` in a transaction of ${age(seconds)}`;
+  return `${who} ${granted ? 'holds' : 'waits for'} ${modeOfServer(mode)} on ${table}${since}`;
+}
+
+function ending({ pid, prepared }: TableLock): string {
+  if (pid !== null) return `if it is not to go on: SELECT pg_terminate_backend(${pid})`;
+  return prepared === null
+    ? 'SELECT * FROM pg_prepared_xacts, then COMMIT PREPARED or ROLLBACK PREPARED'
+    : `COMMIT PREPARED ${quoteLiteral(prepared)} or ROLLBACK PREPARED ${quoteLiteral(prepared)}`;
 }

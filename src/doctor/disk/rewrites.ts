@@ -1,8 +1,8 @@
-import { changesColumnType } from '../../migrations/alter-table.ts';
 import type { MigrationFile, Statement } from '../../migrations/migration.ts';
 import type { SourceText } from '../../migrations/source-text.ts';
 import { tokensBetween } from '../../migrations/statement-tokens.ts';
-import { after, namesIn } from '../table-names.ts';
+import { alterActions } from '../alter-actions.ts';
+import { after, namesIn, relationAt } from '../table-names.ts';
 
 /** A statement that writes existing data anew, and every name in it that could be a table's: parts, already folded. */
 export interface Rewrite {
@@ -64,38 +64,8 @@ function beforeValues(tokens: Iterable<string>): readonly string[] {
   return before;
 }
 
+/** Indexes are written too; a default that is a call may be volatile, and then each row gets a value of its own. */
 function alterRewrites(tokens: readonly string[]): boolean {
-  return tokens.some((token, index) => {
-    const next = tokens[index + 1];
-    switch (token) {
-      case 'TYPE':
-        return changesColumnType(tokens, index);
-      case 'LOGGED':
-      case 'UNLOGGED':
-      case 'TABLESPACE':
-      case 'METHOD':
-      case 'SERIAL':
-      case 'BIGSERIAL':
-      case 'SMALLSERIAL':
-      case 'EXCLUDE':
-        return true;
-      case 'GENERATED':
-        // A new column is filled for every row; ALTER COLUMN x ADD GENERATED … AS IDENTITY writes no row.
-        return tokens[index - 1] !== 'ADD';
-      case 'UNIQUE':
-        return next !== 'USING';
-      case 'KEY':
-        return tokens[index - 1] === 'PRIMARY' && next !== 'USING';
-      case 'DEFAULT':
-        return tokens.includes('ADD') && isCall(tokens.slice(index + 1, index + 5));
-      default:
-        return false;
-    }
-  });
-}
-
-/** `f(`, `schema.f(`: a call may be volatile, and then each row gets a value of its own; a plain value is kept once. */
-function isCall(tokens: readonly string[]): boolean {
-  const open = tokens.indexOf('(');
-  return open === 1 || (open === 3 && tokens[1] === '.');
+  const end = relationAt(tokens, tokens[1] === 'MATERIALIZED' ? 3 : 2)?.end ?? tokens.length;
+  return alterActions(tokens, end).some(({ works }) => works.some(({ kind }) => kind !== 'scans'));
 }
