@@ -3,7 +3,7 @@ import { type Sql, sql } from '../postgres/sql.ts';
 import type { RelationName } from './relation-names.ts';
 
 /** What the server knows of a B-tree. Sizes in bytes. */
-export interface BtreeFacts {
+interface BtreeFacts {
   readonly bytes: number;
   readonly blockBytes: number;
   /** Entries, by the last VACUUM or ANALYZE; below 0: unknown. */
@@ -56,7 +56,7 @@ const aligned = (bytes: number) => Math.ceil(bytes / 8) * 8;
  * and 8 of header, all aligned to 8. Equal entries that the server has put together take less than this reckons, so that
  * there is no less bloat than it says, and may be more.
  */
-export function bloatOf({ bytes, blockBytes, entries, fillFactor, columns }: BtreeFacts): number | null {
+function bloatOf({ bytes, blockBytes, entries, fillFactor, columns }: BtreeFacts): number | null {
   if (entries < 0 || columns.includes(null)) return null;
   const width = columns.reduce((sum, column) => sum + (column?.width ?? 0) * (1 - (column?.nulls ?? 0)), 0);
   const bitmap = columns.some((column) => (column?.nulls ?? 0) > 0) ? 8 : 0;
