@@ -14,6 +14,7 @@ export interface AlterAction {
 interface OtherTable {
   readonly relation: RelationName;
   readonly lock: LockMode;
+  readonly reach: 'children';
   readonly need: 'owner' | 'REFERENCES';
   readonly works: readonly Work[];
 }
@@ -158,7 +159,7 @@ function changesPartition(tokens: readonly string[]): AlterAction {
     others:
       partition === null
         ? []
-        : [{ relation: partition.relation, lock: 'ACCESS EXCLUSIVE', need: 'owner', works: scan }],
+        : [{ relation: partition.relation, lock: 'ACCESS EXCLUSIVE', reach: 'children', need: 'owner', works: scan }],
   };
 }
 
@@ -168,7 +169,15 @@ export function referencedTables(tokens: readonly string[]): OtherTable[] {
     const found = token === 'REFERENCES' ? relationAt(tokens, at + 1) : null;
     return found === null
       ? []
-      : [{ relation: found.relation, lock: 'SHARE ROW EXCLUSIVE', need: 'REFERENCES', works: [] } as const];
+      : [
+          {
+            relation: found.relation,
+            lock: 'SHARE ROW EXCLUSIVE',
+            reach: 'children',
+            need: 'REFERENCES',
+            works: [],
+          } as const,
+        ];
   });
 }
 

@@ -24,14 +24,20 @@ export interface RelationName {
 /** Words that may stand between a statement's kind and the name. */
 const before = new Set(['CONCURRENTLY', 'IF', 'NOT', 'EXISTS', 'ONLY', 'INTO', 'VERBOSE']);
 
-/** The name at `at` or behind such words, and where it ends; null where none stands there. Of a.b.c, the first part is the database. */
-export function relationAt(
-  tokens: readonly string[],
-  at: number,
-): { readonly relation: RelationName; readonly end: number } | null {
+export interface NameAt {
+  readonly relation: RelationName;
+  /** Index of the token behind it. */
+  readonly end: number;
+  /** Partitions and children are left alone. */
+  readonly isOnly: boolean;
+}
+
+/** The name at `at` or behind such words; null where none stands there. Of a.b.c, the first part is the database. */
+export function relationAt(tokens: readonly string[], at: number): NameAt | null {
   const parts: string[] = [];
   let end = at;
   while (before.has(tokens[end] ?? '')) end += 1;
+  const isOnly = tokens[end - 1] === 'ONLY';
   for (;;) {
     const part = nameOf(tokens[end] ?? '');
     if (part === null) return null;
@@ -41,7 +47,7 @@ export function relationAt(
     end += 1;
   }
   const [name = '', schema = null] = parts.toReversed();
-  return { relation: { schema, name }, end };
+  return { relation: { schema, name }, end, isOnly };
 }
 
 /** Whether both may be the same relation: without a schema it may lie in any. */

@@ -4,7 +4,7 @@ import type { SourceText } from '../migrations/source-text.ts';
 import { tokensBetween } from '../migrations/statement-tokens.ts';
 import { alterActions, lockOf, referencedTables } from './alter-actions.ts';
 import { isLockMode, type LockMode } from './lock-modes.ts';
-import { mayBeSame, type RelationName, relationAt } from './table-names.ts';
+import { mayBeSame, type NameAt, type RelationName, relationAt } from './table-names.ts';
 import { type Work, ways } from './work.ts';
 
 /**
@@ -24,10 +24,14 @@ export type Need =
   | 'TRIGGER'
   | null;
 
+/** What is locked with a table: its partitions and children, its DEFAULT partition with ACCESS EXCLUSIVE, or nothing. */
+export type Reach = 'children' | 'default' | 'only';
+
 /** A table, view or index that a statement names, and that has to be there before the pending files run. */
 export interface TouchedTable {
   readonly relation: RelationName;
   readonly lock: LockMode;
+  readonly reach: Reach;
   readonly need: Need;
   readonly works: readonly Work[];
 }
@@ -54,7 +58,7 @@ export interface Touched {
  */
 export function touchedTables(pending: readonly Pick<Migration, 'up'>[]): Touched {
   const tables: PlacedTable[] = [];
-  const made: RelationName[] = [];
+  const made = new Map<string, RelationName[]>();
   let unplaced = 0;
   let mayHaveGained = false;
   for (const { up: file } of pending) {
@@ -68,11 +72,11 @@ export function touchedTables(pending: readonly Pick<Migration, 'up'>[]): Touche
         isOther = true;
       const tokens = tokensOf(file.text, statement);
       for (const touched of touchedBy(tokens)) {
-        if (made.some((one) => mayBeSame(one, touched.relation))) continue;
+        if (made.get(touched.relation.name)?.some((one) => mayBeSame(one, touched.relation))) continue;
         if (isElsewhere && touched.relation.schema === null) unplaced += 1;
         else tables.push({ ...touched, file, start, isOwnRole: !isOther && !mayHaveGained });
       }
-      made.push(...remadeBy(tokens));
+      for (const one of remadeBy(tokens)) made.set(one.name, [...(made.get(one.name) ?? []), one]);
       if (givesRights(tokens)) mayHaveGained = true;
     }
   }
@@ -91,9 +95,7 @@ const interesting =
 /** Its tokens up to the rows of an INSERT, which may be megabytes; none for a statement that names no table to us. */
 function tokensOf(text: SourceText, { start, end, keywords }: Statement): readonly string[] {
   if (!interesting.test(keywords.join(' '))) return [];
-  const most = ['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY'].includes(keywords[0] ?? '')
-    ? 12
-    : Number.POSITIVE_INFINITY;
+  const most = ['INSERT', 'UPDATE', 'DELETE', 'MERGE'].includes(keywords[0] ?? '') ? 12 : Number.POSITIVE_INFINITY;
   const tokens: string[] = [];
   for (const token of tokensBetween(text, start, end)) {
     if (tokens.length >= most) break;
@@ -202,7 +204,13 @@ function altered(tokens: readonly string[]): TouchedTable[] {
   const isRenamed = tokens[found.end] === 'RENAME' && tokens[found.end + 1] === 'TO';
   const need = isRenamed || works.some(({ kind }) => kind === 'indexes') ? 'owner-and-create' : 'owner';
   return [
-    { relation: found.relation, lock: lockOf(actions), need, works },
+    {
+      relation: found.relation,
+      lock: lockOf(actions),
+      reach: reachOf(found, tokens),
+      need,
+      works,
+    },
     ...actions.flatMap(({ others }) => others).filter(({ relation }) => !mayBeSame(relation, found.relation)),
   ];
 }
@@ -239,8 +247,8 @@ function created(tokens: readonly string[]): TouchedTable[] {
   const parent = tokens.findIndex((token, at) => token === 'PARTITION' && tokens[at + 1] === 'OF');
   const inherited = tokens.findIndex((token, at) => token === 'INHERITS' && tokens[at + 1] === '(');
   return [
-    ...(parent < 0 ? [] : one(tokens, parent + 2, 'ACCESS EXCLUSIVE', 'owner')),
-    ...(inherited < 0 ? [] : listed(tokens, inherited + 2, 'SHARE UPDATE EXCLUSIVE', 'owner')),
+    ...(parent < 0 ? [] : reaching('default', one(tokens, parent + 2, 'ACCESS EXCLUSIVE', 'owner'))),
+    ...(inherited < 0 ? [] : reaching('only', listed(tokens, inherited + 2, 'SHARE UPDATE EXCLUSIVE', 'owner'))),
     ...referencedTables(tokens).filter(({ relation }) => own === null || !mayBeSame(relation, own.relation)),
   ];
 }
@@ -272,11 +280,14 @@ function reindexed(tokens: readonly string[]): TouchedTable[] {
 const commented = new Set(['TABLE', 'VIEW', 'COLUMN', 'TRIGGER', 'CONSTRAINT', 'POLICY']);
 
 function commentedOn(tokens: readonly string[]): TouchedTable[] {
-  if (tokens[2] === 'TABLE' || tokens[2] === 'VIEW') return one(tokens, 3, 'SHARE UPDATE EXCLUSIVE', 'owner');
+  if (tokens[2] === 'TABLE' || tokens[2] === 'VIEW')
+    return reaching('only', one(tokens, 3, 'SHARE UPDATE EXCLUSIVE', 'owner'));
   if (tokens[2] !== 'COLUMN') return [];
   // The last part of the name is the column's.
   const column = relationAt(tokens, 3);
-  return column === null ? [] : one(tokens.slice(0, column.end - 2), 3, 'SHARE UPDATE EXCLUSIVE', 'owner');
+  return column === null
+    ? []
+    : reaching('only', one(tokens.slice(0, column.end - 2), 3, 'SHARE UPDATE EXCLUSIVE', 'owner'));
 }
 
 /** Where the name stands behind ALTER TABLE or DROP MATERIALIZED VIEW, words like IF EXISTS aside. */
@@ -311,7 +322,19 @@ function one(
   works: readonly Work[] = [],
 ): TouchedTable[] {
   const found = relationAt(tokens, at);
-  return found === null ? [] : [{ relation: found.relation, lock, need, works }];
+  return found === null
+    ? []
+    : [{ relation: found.relation, lock, reach: found.isOnly ? 'only' : 'children', need, works }];
+}
+
+function reaching(reach: Reach, touched: readonly TouchedTable[]): TouchedTable[] {
+  return touched.map((one) => ({ ...one, reach }));
+}
+
+/** Where partitions come and go, that of the rest has other bounds too. */
+function reachOf({ end, isOnly }: NameAt, tokens: readonly string[]): Reach {
+  if (tokens[end] === 'ATTACH' || tokens[end] === 'DETACH') return 'default';
+  return isOnly ? 'only' : 'children';
 }
 
 function listed(
@@ -321,16 +344,26 @@ function listed(
   need: Need,
   works: readonly Work[] = [],
 ): TouchedTable[] {
-  return namesFrom(tokens, at).map((relation) => ({ relation, lock, need, works }));
+  return listFrom(tokens, at).map(({ relation, isOnly }) => ({
+    relation,
+    lock,
+    reach: isOnly ? 'only' : 'children',
+    need,
+    works,
+  }));
+}
+
+function namesFrom(tokens: readonly string[], at: number): RelationName[] {
+  return listFrom(tokens, at).map(({ relation }) => relation);
 }
 
 /** The names of a list: `a, ONLY b *, c (x, y)`. */
-function namesFrom(tokens: readonly string[], at: number): RelationName[] {
-  const names: RelationName[] = [];
+function listFrom(tokens: readonly string[], at: number): NameAt[] {
+  const names: NameAt[] = [];
   for (let next = at; ; ) {
     const found = relationAt(tokens, next);
     if (found === null) return names;
-    names.push(found.relation);
+    names.push(found);
     next = tokens[found.end] === '*' ? found.end + 1 : found.end;
     if (tokens[next] === '(') next = tokens.indexOf(')', next) + 1;
     if (tokens[next] !== ',') return names;

@@ -1,6 +1,7 @@
 import { sql } from '../../postgres/sql.ts';
 import { showBytes } from '../bytes.ts';
 import { type Check, type CheckContext, type Finding, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 import { conflictsWith } from '../lock-modes.ts';
 import { namedRelations } from '../named-relations.ts';
 import { mayBeSame } from '../table-names.ts';
@@ -47,13 +48,13 @@ export const largeTables: Check = {
     if (first !== undefined) {
       return {
         outcome: 'warning',
-        message: large.map(shown).join('; '),
+        message: firstOf(large.map(shown)),
         hint: first.isPartitioned ? wayOfPartitions(first.work) : first.work.way,
       };
     }
     if (unplaced > 0) return notKnown;
     return fine(
-      told.length === 0 ? 'none goes through all rows of a table under such a lock' : told.map(shown).join('; '),
+      told.length === 0 ? 'none goes through all rows of a table under such a lock' : firstOf(told.map(shown)),
     );
   },
 };

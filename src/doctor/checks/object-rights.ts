@@ -1,5 +1,6 @@
 import { ident, sql } from '../../postgres/sql.ts';
 import { type Check, type CheckContext, type Finding, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 import { namedRelations } from '../named-relations.ts';
 import { type PlacedTable, placeOf, touchedTables } from '../touched-tables.ts';
 
@@ -48,7 +49,7 @@ export const objectRights: Check = {
     if (first !== undefined) {
       return {
         outcome: 'failure',
-        message: `${first.role} lacks ${[...lacks.values()].join(', ')}`,
+        message: `${first.role} lacks ${firstOf([...lacks.values()])}`,
         hint: [...lacks.keys()].join(' '),
       };
     }

@@ -2,6 +2,7 @@ import { quoteLiteral } from '../../postgres/identifiers.ts';
 import { type Sql, sql } from '../../postgres/sql.ts';
 import { age } from '../age.ts';
 import { type Check, type CheckContext, type Finding, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 import { conflictsWith, type LockMode, modeOfServer } from '../lock-modes.ts';
 import { namedRelations } from '../named-relations.ts';
 import { type PlacedTable, placeOf, touchedTables } from '../touched-tables.ts';
@@ -14,6 +15,8 @@ interface TableLock {
   /** Of the pending statement, from 1. */
   readonly position: number;
   readonly table: string;
+  /** It is the DEFAULT partition of what the statement names. */
+  readonly isDefault: boolean;
   readonly mode: string;
   /** False: it is waited for, and whoever comes later queues behind. */
   readonly granted: boolean;
@@ -40,15 +43,17 @@ export const tableLocks: Check = {
     let first: TableLock | null = null;
     for (const lock of locks) {
       const touched = tables[lock.position - 1];
-      if (touched === undefined || !isInTheWay(lock, touched.lock)) continue;
+      if (touched === undefined) continue;
+      const wanted = lock.isDefault ? 'ACCESS EXCLUSIVE' : touched.lock;
+      if (!isInTheWay(lock, wanted)) continue;
       const who = whoOf(lock);
       // One line for who holds it, be it in the way of a hundred statements.
       if (told.has(`${who} ${lock.table}`)) continue;
-      told.set(`${who} ${lock.table}`, `${shown(lock, who)}; ${touched.lock} is wanted by ${placeOf(touched)}`);
+      told.set(`${who} ${lock.table}`, `${shown(lock, who)} where ${placeOf(touched)} wants ${wanted}`);
       first ??= lock;
     }
     if (first !== null) {
-      return { outcome: 'warning', message: [...told.values()].join('. '), hint: ending(first) };
+      return { outcome: 'warning', message: firstOf([...told.values()]), hint: ending(first) };
     }
     return unplaced > 0 ? notKnown : fine('nobody holds a lock that a pending statement would wait for');
   },
@@ -77,13 +82,15 @@ async function readLocks(session: CheckContext['session'], tables: readonly Plac
   >(sql`WITH RECURSIVE named AS (${namedRelations(tables.map(({ relation }) => relation))}),
 tree AS (
   SELECT position, table_oid AS oid FROM named UNION SELECT position, oid FROM named
-  UNION SELECT t.position, i.inhrelid FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid
+  UNION SELECT t.position, i.inhrelid FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid WHERE t.position = ANY (${positions(tables, ({ reach }) => reach === 'children')})
 ), locked AS (
-  SELECT position, oid FROM tree
-  UNION SELECT t.position, k.confrelid FROM tree AS t JOIN pg_catalog.pg_constraint AS k ON k.conrelid = t.oid AND k.contype::pg_catalog.text = 'f'
-  WHERE t.position = ANY (${dropping(tables)})
+  SELECT position, oid, false AS "isDefault" FROM tree
+  UNION SELECT t.position, d.partdefid, true FROM tree AS t JOIN pg_catalog.pg_partitioned_table AS d ON d.partrelid = t.oid
+  WHERE t.position = ANY (${positions(tables, ({ reach }) => reach === 'default')})
+  UNION SELECT t.position, k.confrelid, false FROM tree AS t JOIN pg_catalog.pg_constraint AS k ON k.conrelid = t.oid AND k.contype::pg_catalog.text = 'f'
+  WHERE t.position = ANY (${positions(tables, ({ need }) => need === 'drop')})
 )
-SELECT t.position::pg_catalog.float8 AS position, t.oid::pg_catalog.regclass::pg_catalog.text AS "table", l.mode, l.granted,
+SELECT t.position::pg_catalog.float8 AS position, t.oid::pg_catalog.regclass::pg_catalog.text AS "table", t."isDefault", l.mode, l.granted,
   l.pid::pg_catalog.float8 AS pid, x.gid AS prepared, NULLIF(a.application_name, '') AS application, a.usename::pg_catalog.text AS role,
   pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) AS seconds
 FROM locked AS t
@@ -98,14 +105,15 @@ WHERE l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
 ORDER BY a.xact_start NULLS FIRST, l.pid, t.position`);
 }
 
-function dropping(tables: readonly PlacedTable[]): Sql {
-  const positions = tables.flatMap(({ need }, at) => (need === 'drop' ? [String(at + 1)] : []));
-  return sql`(${positions})::pg_catalog.int8[]`;
+function positions(tables: readonly PlacedTable[], are: (touched: PlacedTable) => boolean): Sql {
+  const found = tables.flatMap((touched, at) => (are(touched) ? [String(at + 1)] : []));
+  return sql`(${found})::pg_catalog.int8[]`;
 }
 
 function whoOf({ pid, prepared, application, role }: TableLock): string {
   if (pid === null) return prepared === null ? 'a prepared transaction' : `the prepared transaction ${prepared}`;
-  return [`pid ${pid}`, application, role === null ? null : `role ${role}`].filter((part) => part !== null).join(', ');
+  const details = [application, role === null ? null : `role ${role}`].filter((part) => part !== null);
+  return `pid ${pid}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
 }
 
 function shown({ table, mode, granted, pid, seconds }: TableLock, who: string): string {

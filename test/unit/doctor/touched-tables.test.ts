@@ -43,6 +43,7 @@ test.for([
   ['VACUUM (VERBOSE) s.t, u (x)', ['s.t', 'u'].map((name) => `${name} | SHARE UPDATE EXCLUSIVE | `)],
   ['REINDEX TABLE CONCURRENTLY t', ['t | SHARE UPDATE EXCLUSIVE | maintain | indexes']],
   ["INSERT INTO t (x) VALUES ('ALTER TABLE u')", ['t | ROW EXCLUSIVE | INSERT']],
+  ['COPY t (a, b, c, d, e, f, g) FROM stdin;\n\\.\n', ['t | ROW EXCLUSIVE | INSERT']],
   ['UPDATE ONLY s.t SET x = 1', ['s.t | ROW EXCLUSIVE | UPDATE']],
   ['DELETE FROM t WHERE true', ['t | ROW EXCLUSIVE | DELETE']],
   ["DO $$ BEGIN EXECUTE 'DROP TABLE t'; END $$", []],
