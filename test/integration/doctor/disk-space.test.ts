@@ -1,4 +1,9 @@
-import { expect } from 'vitest';
+import { execFile } from 'node:child_process';
+import { chown, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, onTestFinished } from 'vitest';
 import { diskSpace } from '../../../src/doctor/checks/disk-space.ts';
 import { estimateNeed, totalNeed } from '../../../src/doctor/disk/need.ts';
 import { findDataDirectory } from '../../../src/doctor/disk/places.ts';
@@ -92,4 +97,44 @@ test('the need grows with the text and with each table that is rewritten, partit
   expect((await needOf('UPDATE public."Big" SET pad = NULL')).extra).toBe(5 * size);
   expect((await needOf('UPDATE part SET pad = NULL; VACUUM FULL part')).extra).toBe(5 * size);
   expect(await needOf('ALTER TABLE no_such_table ALTER COLUMN id TYPE bigint')).toEqual({ extra: 0, tables: [] });
+});
+
+const run = promisify(execFile);
+
+/** A file system of so many MiB that belongs to the account of the server; false where this account may mount none. */
+async function smallFileSystem(directory: string, owner: { uid: number; gid: number }, mebibytes: number) {
+  const mounted = await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', directory]).then(
+    () => true,
+    () => false,
+  );
+  if (mounted) await chown(directory, owner.uid, owner.gid);
+  return mounted;
+}
+
+test('a tablespace on a file system that is nearly full fails a migration that rewrites its table, and no other', {
+  timeout: 60_000,
+}, async ({ skip }) => {
+  const server = await startServer();
+  // Outside of what the run deletes in the end, should this test be killed.
+  const directory = await mkdtemp(join(tmpdir(), 'pulse-small-'));
+  const mounted = await smallFileSystem(directory, await stat(server.dataDirectory), 12);
+  onTestFinished(async () => {
+    await server[Symbol.asyncDispose]();
+    if (mounted) await run('umount', ['-l', directory]);
+    await rm(directory, { recursive: true });
+  });
+  // To mount takes root on a machine that lets it: what is said of full disks is tested in units everywhere.
+  skip(!mounted, 'no file system can be mounted here');
+  await using session = await openSession(server.url);
+  await session.run(`CREATE TABLESPACE small LOCATION '${directory}'`);
+  await session.run(`CREATE TABLE t (n int, w text) TABLESPACE small; CREATE TABLE elsewhere (n int);
+INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 50000) AS g`);
+  const pending = (text: string) => diskSpace.run(contextOf(session, { pending: [pendingMigration(text)] }));
+
+  expect(await pending('ALTER TABLE t ALTER n TYPE bigint')).toMatchObject({
+    outcome: 'failure',
+    message: expect.stringMatching(/MB free for .* MB on \S*pulse-small-/),
+    hint: expect.stringContaining('free space or enlarge the disk'),
+  });
+  expect((await pending('ALTER TABLE elsewhere ALTER n TYPE bigint')).outcome).toBe('ok');
 });

@@ -8,6 +8,7 @@ import { extensionFinding, pgcrypto } from '../../../src/doctor/checks/pgcrypto.
 import { readOnly } from '../../../src/doctor/checks/read-only.ts';
 import { programRunner } from '../../../src/programs.ts';
 import { openSession } from '../../support/open-session.ts';
+import { pgbouncerIsHere, startPgbouncer } from '../../support/pgbouncer.ts';
 import { startServer } from '../../support/server.ts';
 import { contextOf, pendingMigration } from './context.ts';
 import { test } from './plain-role.ts';
@@ -120,4 +121,10 @@ test('every disagreement of files and ledger is named, with the next step for th
     /0002_b\.up\.sql was changed.*0003_c is applied.*0001_a\.up\.sql is pending, but older/,
   );
   expect(finding.hint).toBe('pulse-migrate diff 0002');
+});
+
+test.runIf(pgbouncerIsHere)('a pooler in between is told', async ({ database }) => {
+  await using session = await openSession(await startPgbouncer(database.url, 'transaction'));
+
+  expect((await connection.run(contextOf(session))).message).toContain('through a connection pooler');
 });

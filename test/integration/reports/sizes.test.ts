@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { type TestDatabase, test } from '../../support/database.ts';
 import { openSession, urlAs } from '../../support/open-session.ts';
 import { openProject, type Project } from '../../support/project.ts';
+import { until } from '../../support/until.ts';
 
 interface Line {
   readonly schema: string;
@@ -228,4 +229,28 @@ test('behind a table that is locked a report gives up, names who to look for, an
       'SELECT pid FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())',
     ),
   ).toEqual([]);
+});
+
+test('a table that is dropped while sizes are read is left out and counted, and the others are there', async ({
+  database,
+}) => {
+  await made(database);
+  await database.admin('CREATE TABLE doomed (id int)');
+  const project = await openProject(null, database);
+  await using dropper = await openSession(database.url);
+  await dropper.run('BEGIN; DROP TABLE doomed');
+
+  const reading = project.done(['report', 'sizes', '--json']);
+  await until('the report waits', async () => {
+    const waits = await database.admin(
+      'SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())',
+    );
+    return waits.length > 0;
+  });
+  await dropper.run('COMMIT');
+
+  const { result } = (await reading).json<Sizes & { vanished: number }>();
+  expect(result.vanished).toBe(1);
+  expect(result.tables.map(({ name }) => name)).toContain('large');
+  expect(result.tables.map(({ name }) => name)).not.toContain('doomed');
 });
