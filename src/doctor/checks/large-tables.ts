@@ -4,7 +4,7 @@ import { type Check, type CheckContext, type Finding, fine } from '../check.ts';
 import { firstOf } from '../first-of.ts';
 import { conflictsWith } from '../lock-modes.ts';
 import { namedRelations } from '../named-relations.ts';
-import { mayBeSame } from '../table-names.ts';
+import { mayBeSame, type RelationName } from '../table-names.ts';
 import { type PlacedTable, placeOf, touchedTables } from '../touched-tables.ts';
 import type { Work } from '../work.ts';
 
@@ -34,10 +34,7 @@ export const largeTables: Check = {
   beforeUp: false,
   async run({ session, pending }) {
     const { tables, unplaced } = touchedTables(pending);
-    const passages = tables
-      .filter(({ lock }) => conflictsWith(lock, 'ROW EXCLUSIVE'))
-      .flatMap((touched) => touched.works.map((work): Passage => ({ touched, work })))
-      .filter((passage) => !isProven(passage, tables));
+    const passages = passagesOf(tables);
     const measured = passages.length === 0 ? [] : await measure(session, passages);
     const told = measured.flatMap(({ position, isSpared, ...size }) => {
       const passage = passages[position - 1];
@@ -48,25 +45,25 @@ export const largeTables: Check = {
     if (first !== undefined) {
       return {
         outcome: 'warning',
-        message: firstOf(large.map(shown)),
+        message: firstOf(large, shown),
         hint: first.isPartitioned ? wayOfPartitions(first.work) : first.work.way,
       };
     }
     if (unplaced > 0) return notKnown;
-    return fine(
-      told.length === 0 ? 'none goes through all rows of a table under such a lock' : firstOf(told.map(shown)),
-    );
+    return fine(told.length === 0 ? 'none goes through all rows of a table under such a lock' : firstOf(told, shown));
   },
 };
 
 /** A constraint that is validated before may prove that there is no NULL, and then the rows are not read again. */
-function isProven({ touched, work }: Passage, tables: readonly PlacedTable[]): boolean {
-  if (work.unless?.kind !== 'not-null') return false;
-  const before = tables.slice(0, tables.indexOf(touched));
-  return before.some(
-    ({ relation, works }) =>
-      mayBeSame(relation, touched.relation) && works.some(({ by }) => by === 'VALIDATE CONSTRAINT'),
-  );
+function passagesOf(tables: readonly PlacedTable[]): Passage[] {
+  const validated: RelationName[] = [];
+  return tables.flatMap((touched) => {
+    const isProven = validated.some((one) => mayBeSame(one, touched.relation));
+    if (touched.works.some(({ by }) => by === 'VALIDATE CONSTRAINT')) validated.push(touched.relation);
+    if (!conflictsWith(touched.lock, 'ROW EXCLUSIVE')) return [];
+    const works = touched.works.filter(({ unless }) => !(isProven && unless?.kind === 'not-null'));
+    return works.map((work) => ({ touched, work }));
+  });
 }
 
 const notKnown: Finding = {

@@ -37,19 +37,19 @@ export const objectRights: Check = {
     const { tables, unplaced } = touchedTables(pending);
     const judged = tables.filter(({ isOwnRole, need }) => isOwnRole && need !== null);
     const missing = judged.length === 0 ? [] : await readMissing(session, judged);
-    const lacks = new Map<string, string>();
+    const lacks = new Map<string, { readonly what: string; readonly touched: PlacedTable }>();
     for (const one of missing) {
       const touched = judged[one.position - 1];
       if (touched === undefined) continue;
       for (const { what, grant } of lacksOf(one)) {
-        if (!lacks.has(grant)) lacks.set(grant, `${what} (${placeOf(touched)})`);
+        if (!lacks.has(grant)) lacks.set(grant, { what, touched });
       }
     }
     const [first] = missing;
     if (first !== undefined) {
       return {
         outcome: 'failure',
-        message: `${first.role} lacks ${firstOf([...lacks.values()])}`,
+        message: `${first.role} lacks ${firstOf([...lacks.values()], ({ what, touched }) => `${what} (${placeOf(touched)})`)}`,
         hint: [...lacks.keys()].join(' '),
       };
     }

@@ -30,6 +30,12 @@ interface TableLock {
   readonly seconds: number | null;
 }
 
+interface Conflict {
+  readonly lock: TableLock;
+  readonly touched: PlacedTable;
+  readonly wanted: LockMode;
+}
+
 export const tableLocks: Check = {
   id: 'table-locks',
   question: 'Would a pending statement wait for a lock that somebody holds now?',
@@ -39,21 +45,18 @@ export const tableLocks: Check = {
     const { tables, unplaced } = touchedTables(pending);
     if (tables.length === 0) return unplaced > 0 ? notKnown : fine('no pending statement locks a table that is there');
     const locks = await readLocks(session, tables);
-    const told = new Map<string, string>();
-    let first: TableLock | null = null;
+    // One line for who holds which table, be it in the way of a hundred statements.
+    const inTheWay = new Map<string, Conflict>();
     for (const lock of locks) {
       const touched = tables[lock.position - 1];
       if (touched === undefined) continue;
       const wanted = lock.isDefault ? 'ACCESS EXCLUSIVE' : touched.lock;
-      if (!isInTheWay(lock, wanted)) continue;
-      const who = whoOf(lock);
-      // One line for who holds it, be it in the way of a hundred statements.
-      if (told.has(`${who} ${lock.table}`)) continue;
-      told.set(`${who} ${lock.table}`, `${shown(lock, who)} where ${placeOf(touched)} wants ${wanted}`);
-      first ??= lock;
+      const holder = `${whoOf(lock)} ${lock.table}`;
+      if (isInTheWay(lock, wanted) && !inTheWay.has(holder)) inTheWay.set(holder, { lock, touched, wanted });
     }
-    if (first !== null) {
-      return { outcome: 'warning', message: firstOf([...told.values()]), hint: ending(first) };
+    const [first] = inTheWay.values();
+    if (first !== undefined) {
+      return { outcome: 'warning', message: firstOf([...inTheWay.values()], shown), hint: ending(first.lock) };
     }
     return unplaced > 0 ? notKnown : fine('nobody holds a lock that a pending statement would wait for');
   },
@@ -116,9 +119,11 @@ function whoOf({ pid, prepared, application, role }: TableLock): string {
   return `pid ${pid}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
 }
 
-function shown({ table, mode, granted, pid, seconds }: TableLock, who: string): string {
+function shown({ lock, touched, wanted }: Conflict): string {
+  const { table, mode, granted, pid, seconds } = lock;
   const since = pid === null || seconds === null ? '' : ` in a transaction of ${age(seconds)}`;
-  return `${who} ${granted ? 'holds' : 'waits for'} ${modeOfServer(mode)} on ${table}${since}`;
+  const has = `${whoOf(lock)} ${granted ? 'holds' : 'waits for'} ${modeOfServer(mode)} on ${table}${since}`;
+  return `${has} where ${placeOf(touched)} wants ${wanted}`;
 }
 
 function ending({ pid, prepared }: TableLock): string {
