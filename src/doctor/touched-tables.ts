@@ -104,7 +104,8 @@ function tokensOf(text: SourceText, { start, end, keywords }: Statement): readon
   return tokens;
 }
 
-function setsSearchPath(text: SourceText, { start, end, keywords }: Statement): boolean {
+/** Whether names without a schema mean something else behind the statement. */
+export function setsSearchPath(text: SourceText, { start, end, keywords }: Statement): boolean {
   if (/^SET (LOCAL |SESSION )?SEARCH_PATH\b/.test(`${keywords.join(' ')} `)) return true;
   // As dumps do it; `SELECT pg_catalog.set_config` has one keyword and what stands before the dot.
   if (keywords[0] !== 'SELECT') return false;

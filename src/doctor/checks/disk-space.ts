@@ -4,6 +4,7 @@ import { type Check, type CheckContext, type Finding, fine } from '../check.ts';
 import { askCommand, withoutCommand } from '../disk/free-disk.ts';
 import { type DiskNeed, estimateNeed, totalNeed } from '../disk/need.ts';
 import { findDataDirectory, freeSpace } from '../disk/places.ts';
+import { firstOf } from '../first-of.ts';
 
 export const diskSpace: Check = {
   id: 'disk-space',
@@ -72,6 +73,6 @@ function verdict(enough: boolean, message: string): Finding {
 
 function describe(need: DiskNeed): string {
   const tables = need.tables.map(({ name, bytes }) => `${name} of ${showBytes(bytes)}`);
-  const rewritten = tables.length === 0 ? '' : `, rewrites or copies ${tables.join(', ')}`;
+  const rewritten = tables.length === 0 ? '' : `, rewrites or copies ${firstOf(tables)}`;
   return `about ${showBytes(totalNeed(need))} needed with WAL (${showBytes(need.textBytes)} of pending SQL${rewritten}; UPDATE with WHERE, DO blocks and functions are not counted)`;
 }

@@ -1,6 +1,7 @@
 import { quoteIdentifier } from '../../postgres/identifiers.ts';
 import { sql } from '../../postgres/sql.ts';
 import { type Check, type CheckContext, fine } from '../check.ts';
+import { createdSchemas } from '../created-schemas.ts';
 
 /** What the runner does to the objects of the ledger. */
 const ledgerRights: ReadonlyArray<readonly [relation: string, privileges: readonly string[]]> = [
@@ -38,7 +39,7 @@ export const rights: Check = {
     const place = await askPlace(context);
     const missing = [
       ...missingOnDatabase(context, place),
-      ...missingOnSchema(context, place),
+      ...(await missingOnSchemas(context, place)),
       ...(await missingOnLedger(context, place.role)),
     ];
     if (missing.length === 0) return fine(`${place.role} has the rights it needs`);
@@ -85,27 +86,22 @@ function missingOnDatabase({ ledger, ledgerSchema, pending }: CheckContext, plac
 }
 
 /** Objects with a plain name go into the first schema of search_path; since PostgreSQL 15 not everybody may create in public. */
-function missingOnSchema({ pending }: CheckContext, place: Place): Missing[] {
-  const creates = [
-    'TABLE',
-    'UNLOGGED',
-    'TYPE',
-    'DOMAIN',
-    'VIEW',
-    'MATERIALIZED',
-    'SEQUENCE',
-    'FUNCTION',
-    'PROCEDURE',
-    'OR REPLACE',
-  ];
-  if (place.schema === null || place.create_on_schema === true) return [];
-  if (!creates.some((kind) => pendingBegins(pending, `CREATE ${kind}`))) return [];
-  return [
-    {
-      what: `CREATE on schema ${place.schema} (for what the pending migrations create)`,
-      grant: `GRANT CREATE ON SCHEMA ${quoteIdentifier(place.schema)} TO ${quoteIdentifier(place.role)};`,
-    },
-  ];
+async function missingOnSchemas({ session, pending }: CheckContext, place: Place): Promise<Missing[]> {
+  const schemas = createdSchemas(pending);
+  const named = [...schemas].filter((schema) => schema !== null);
+  const refused =
+    named.length === 0
+      ? []
+      : await session.rows<{ schema: string }>(
+          sql`SELECT n.nspname::pg_catalog.text AS schema FROM pg_catalog.pg_namespace AS n
+WHERE n.nspname::pg_catalog.text = ANY (${named}) AND NOT pg_catalog.has_schema_privilege(n.oid, 'CREATE') ORDER BY 1`,
+        );
+  const lacking = new Set(refused.map(({ schema }) => schema));
+  if (schemas.has(null) && place.schema !== null && place.create_on_schema !== true) lacking.add(place.schema);
+  return [...lacking].map((schema) => ({
+    what: `CREATE on schema ${schema} (for what the pending migrations create)`,
+    grant: `GRANT CREATE ON SCHEMA ${quoteIdentifier(schema)} TO ${quoteIdentifier(place.role)};`,
+  }));
 }
 
 function pendingBegins(pending: CheckContext['pending'], words: string): boolean {

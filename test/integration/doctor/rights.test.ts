@@ -34,6 +34,22 @@ test('a schema that no pending migration creates in needs no right', async ({ da
   expect(await rights.run(contextOf(await openSession(plainRole.url), { pending }))).toMatchObject({ outcome: 'ok' });
 });
 
+test('what is made in a schema that is named needs CREATE there and nowhere else', async ({ database, plainRole }) => {
+  await database.admin(
+    `GRANT CREATE ON DATABASE "${database.name}" TO "${plainRole.name}"; CREATE SCHEMA "S 1"; CREATE SCHEMA own AUTHORIZATION "${plainRole.name}"`,
+  );
+  const session = await openSession(plainRole.url);
+  const lacking = async (text: string) =>
+    (await rights.run(contextOf(session, { pending: [pendingMigration(text)] }))).hint?.match(/SCHEMA .* TO/)?.[0] ??
+    null;
+
+  expect(await lacking('CREATE TABLE own.t (); CREATE OR REPLACE FUNCTION own.f() RETURNS int RETURN 1')).toBeNull();
+  expect(await lacking('CREATE VIEW "S 1".v AS SELECT 1')).toBe('SCHEMA "S 1" TO');
+  expect(await lacking('CREATE SCHEMA n; CREATE TABLE n.t (); CREATE TEMP TABLE x ()')).toBeNull();
+  expect(await lacking('SET search_path = own; CREATE TABLE t ()')).toBeNull();
+  expect(await lacking('CREATE UNLOGGED TABLE IF NOT EXISTS t ()')).toBe('SCHEMA "public" TO');
+});
+
 test("a schema made for the ledger beforehand takes the place of CREATE on the database once it is the role's own", async ({
   database,
   plainRole,
