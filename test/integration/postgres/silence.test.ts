@@ -7,7 +7,7 @@ import { type TestDatabase, test } from '../../support/database.ts';
 import { parametersOf } from '../../support/open-session.ts';
 import { until } from '../../support/until.ts';
 
-/** A session through a proxy, watched with a clock that beats fifty times as fast; how often it was asked is counted. */
+/** A session through a proxy, watched with a clock that beats fifty times as fast; how often it was asked is counted, and how often in vain. */
 async function watched(database: TestDatabase, silentAt: number | null) {
   const url = new URL(database.url);
   const proxy = await startCuttingProxy(
@@ -20,18 +20,21 @@ async function watched(database: TestDatabase, silentAt: number | null) {
   const session = await connect(await parametersOf(url.href));
   onTestFinished(() => session.close());
   let asked = 0;
+  let inVain = 0;
   const counted = {
     ...session,
     answers: async (milliseconds: number) => {
       asked += 1;
-      return session.answers(milliseconds);
+      const answers = await session.answers(milliseconds);
+      if (!answers) inVain += 1;
+      return answers;
     },
   };
   const every = (milliseconds: number, beat: () => void) => {
     const timer = setInterval(beat, milliseconds / 50);
     return () => clearInterval(timer);
   };
-  return { session: givenUpWhenSilent(counted, { every }), proxy, asked: () => asked };
+  return { session: givenUpWhenSilent(counted, { every }), proxy, asked: () => asked, inVain: () => inVain };
 }
 
 test('a statement to a server that falls silent fails as a lost connection, after two questions without an answer', async ({
@@ -40,16 +43,15 @@ test('a statement to a server that falls silent fails as a lost connection, afte
   const greeting = await watched(database, null);
   await greeting.session.rows(raw('SELECT 1'));
   // The third message of the next answer to a query never comes, nor anything after it.
-  const { session, asked } = await watched(database, greeting.proxy.passed['to-client'] + 2);
+  const { session, inVain } = await watched(database, greeting.proxy.passed['to-client'] + 2);
   await session.rows(raw('SELECT 1'));
-  // On a busy machine the one before may have been asked about as well.
-  const before = asked();
 
   const failure: unknown = await session.run('SELECT 2').catch((error: unknown) => error);
 
   expect(failure).toMatchObject({ code: 'connection-lost', message: 'the server does not answer any more' });
   expect(fellSilent(failure)).toBe(true);
-  expect(asked() - before).toBe(2);
+  // On a busy machine it may have been asked before it fell silent as well, and have answered.
+  expect(inVain()).toBe(2);
 });
 
 test('a statement that says nothing for long is waited for, as long as the server answers beside it', async ({
