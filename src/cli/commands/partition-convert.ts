@@ -14,7 +14,7 @@ import { choiceFlag, openSession, openSettings, positiveInteger, runnerDeps, tex
 import type { Outcome } from '../outcome.ts';
 import { count, duration, moment } from '../render/format.ts';
 import type { Style } from '../style.ts';
-import { longestLockMs } from './partition-flags.ts';
+import { longestLockMs, strategyFlag } from './partition-flags.ts';
 
 /** The commands that turn a table in use into one of partitions, and back. */
 export function registerConversion(group: Command, addAction: AddAction): void {
@@ -24,12 +24,14 @@ export function registerConversion(group: Command, addAction: AddAction): void {
     .summary('turn a table in use into partitions')
     .description(
       'Copies the table into partitions while clients go on, brings over what they change meanwhile, compares both, and ' +
-        'exchanges them in one short transaction. The old table is kept until "partition finish". Whatever interrupts it, ' +
-        '"partition resume" goes on. What cannot be kept is refused before anything is written.',
+        'exchanges them in one short transaction. The old table is kept until "partition finish". With --strategy attach no ' +
+        'row is copied: the table itself becomes the first partition, and new ones begin at the cutover. Whatever ' +
+        'interrupts it, "partition resume" goes on. What cannot be kept is refused before anything is written.',
     )
     .option('--by <column>', 'the partition key: a date or a time that is never NULL (by of the configuration)')
     .option('--period <period>', `${periods.join(', ')} (month)`)
-    .option('--strategy <name>', 'copy: into new partitions')
+    .option('--strategy <name>', 'copy: into new partitions; attach: the table becomes the first one (copy)')
+    .option('--cutover <time>', 'with attach: where the first partition ends (the first period a week ahead)')
     .option('--unique <choice>', 'for unique keys without the partition key: widen, per-leaf, or registry')
     .option('--lead <n>', 'so many periods ahead of today (3)')
     .option('--from <day>', 'the first partition begins here; earlier rows go to the DEFAULT partition')
@@ -42,6 +44,10 @@ export function registerConversion(group: Command, addAction: AddAction): void {
     [
       'pulse-migrate partition convert commits --by committed_at --unique widen',
       'the time becomes part of each unique key',
+    ],
+    [
+      'pulse-migrate partition convert commits --by committed_at --unique per-leaf --strategy attach',
+      'only what comes later gets partitions',
     ],
   ]);
   addAction(convert, runConvert);
@@ -88,21 +94,19 @@ export function registerConversion(group: Command, addAction: AddAction): void {
     .argument('<table>')
     .summary('drop the old table for good')
     .description(
-      'Ends a conversion: the old table and the log for the way back are dropped. Not before --retain is over.',
+      'Ends a conversion: the old table and the log for the way back are dropped; with --strategy attach only the keys ' +
+        'that were kept for it, and no row. Not before --retain is over.',
     )
-    .option('--i-know', 'the old table is dropped: confirm it');
+    .option('--i-know', 'there is no way back then: confirm it');
   examples(finish, [['pulse-migrate partition finish commits --i-know', 'there is no way back from here']]);
   addAction(finish, runFinish);
 }
 
 const defaults = { period: 'month', lead: 3, duty: 0.5, retain: '24h' } as const;
 
-/** The only strategy there is. */
-const strategies = ['copy'] as const;
-
 async function runConvert(invocation: Invocation, [table = '']: readonly string[]): Promise<Outcome> {
   const { flags } = invocation;
-  choiceFlag(flags, 'strategy', strategies);
+  const strategy = strategyFlag(flags);
   const asked = {
     column: textFlag(flags, 'by'),
     period: choiceFlag(flags, 'period', periods),
@@ -112,6 +116,7 @@ async function runConvert(invocation: Invocation, [table = '']: readonly string[
     unique: choiceFlag(flags, 'unique', uniqueChoices) ?? null,
     from: timeFlag(flags, 'from'),
     to: timeFlag(flags, 'to'),
+    ...{ strategy, cutover: timeFlag(flags, 'cutover') },
     retainMs: retainOf(textFlag(flags, 'retain') ?? defaults.retain),
     now: timeFlag(flags, 'now') ?? invocation.runtime.now(),
   };
@@ -147,7 +152,7 @@ async function runFinish(invocation: Invocation, [table = '']: readonly string[]
   if (invocation.flags['iKnow'] !== true) {
     throw new PulseError(
       'confirmation-needed',
-      `the old table of ${table} would be dropped, and with it the way back`,
+      `the way back of ${table} would be given up, and the old table dropped where it was copied`,
       {
         hint: `pulse-migrate partition finish ${table} --i-know`,
       },
@@ -210,22 +215,29 @@ function dutyOf(flags: Invocation['flags']): number {
 }
 
 const next: Readonly<Partial<Record<ConversionStatus['phase'], (status: ConversionStatus) => string>>> = {
-  completed: ({ oldTable, mayFinish, ...status }) =>
-    `${oldTable} is kept; ${mayFinish ? 'drop it' : 'later drop it'}: pulse-migrate partition finish ${typedName(status)} --i-know; or go back: pulse-migrate partition rollback ${typedName(status)}`,
-  finished: () => 'the old table is dropped',
+  completed: ({ oldTable, mayFinish, strategy, ...status }) =>
+    `${strategy === 'copy' ? `${oldTable} is kept; ${mayFinish ? 'drop it' : 'later drop it'}` : `${oldTable} holds what there was; ${mayFinish ? 'end it' : 'later end it'}`}: pulse-migrate partition finish ${typedName(status)} --i-know; or go back: pulse-migrate partition rollback ${typedName(status)}`,
+  finished: ({ strategy }) => (strategy === 'copy' ? 'the old table is dropped' : 'there is no way back any more'),
   aborted: () => 'the table is as it was',
   'rolled-back': () => 'the old table is back, with everything that was written',
 };
 
 function rendered(status: ConversionStatus, style: Style): string {
   const { name, phase, key, period } = status;
-  const facts = [
-    `copied ${count(status.rowsCopied, 'row')} (${Math.floor(status.copied * 100)} %)${status.rowsPerSecond === null ? '' : ` at ${status.rowsPerSecond} rows/s`}`,
-    ...(status.secondsLeft === null ? [] : [`${duration(status.secondsLeft * 1000)} left`]),
-    `indexes ${status.indexesBuilt} of ${status.indexes}`,
-    `${count(status.backlog, 'change')} waiting`,
-    `longest lock ${duration(status.worstLockMs)}`,
-  ];
+  const facts =
+    status.strategy === 'attach'
+      ? [
+          `unique keys with the time ${status.indexesBuilt} of ${status.indexes}`,
+          `cutover ${status.cutover}`,
+          `longest lock ${duration(status.worstLockMs)}`,
+        ]
+      : [
+          `copied ${count(status.rowsCopied, 'row')} (${Math.floor(status.copied * 100)} %)${status.rowsPerSecond === null ? '' : ` at ${status.rowsPerSecond} rows/s`}`,
+          ...(status.secondsLeft === null ? [] : [`${duration(status.secondsLeft * 1000)} left`]),
+          `indexes ${status.indexesBuilt} of ${status.indexes}`,
+          `${count(status.backlog, 'change')} waiting`,
+          `longest lock ${duration(status.worstLockMs)}`,
+        ];
   const time = status.swappedAt === null ? '' : `  swapped ${moment(status.swappedAt)}`;
   const table = typedName(status);
   const what =
@@ -234,6 +246,9 @@ function rendered(status: ConversionStatus, style: Style): string {
   return [
     `${style.strong(name)} by ${key}, a partition each ${period}: ${phase}${time}`,
     style.faint(`  ${facts.join(', ')}`),
+    ...(status.isClosed
+      ? [style.careful(`  no row at or behind ${status.cutover} is taken until it goes on or is given up`)]
+      : []),
     ...(status.lastError === null ? [] : [style.bad(`  the last run ended with: ${status.lastError}`)]),
     `  ${style.accent(style.symbols.pointer)} ${what}`,
   ].join('\n');

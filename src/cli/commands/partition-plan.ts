@@ -1,16 +1,17 @@
 import type { Command } from 'commander';
 import { periods } from '../../partitions/calendar.ts';
+import type { Strategy } from '../../partitions/convert/strategy.ts';
 import type { Size } from '../../partitions/plan/measure.ts';
-import type { PlannedPartitions, TablePlan, UniqueKey } from '../../partitions/plan/plan.ts';
+import type { PlannedPartitions, TablePlan } from '../../partitions/plan/plan.ts';
 import type { UsedStatement, UsedStatements } from '../../partitions/plan/used-statements.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { quoted } from '../confirm.ts';
 import { examples } from '../examples.ts';
-import { choiceFlag, openSession, openSettings, positiveInteger, textFlag } from '../open.ts';
+import { choiceFlag, openSession, openSettings, positiveInteger, textFlag, timeFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, type Cell, count, duration, moment, table } from '../render/format.ts';
 import type { Style } from '../style.ts';
-import { day } from './partition-flags.ts';
+import { day, strategyFlag } from './partition-flags.ts';
 
 export function registerPlan(group: Command, addAction: AddAction): void {
   const plan = group
@@ -24,7 +25,9 @@ export function registerPlan(group: Command, addAction: AddAction): void {
     )
     .option('--by <column>', 'the partition key; without it as configured, else the only date or time there is')
     .option('--period <period>', `${periods.join(', ')}; without it as configured, else month`)
-    .option('--lead <n>', 'so many periods ahead of today; without it as configured, else 3');
+    .option('--lead <n>', 'so many periods ahead of today; without it as configured, else 3')
+    .option('--strategy <name>', 'copy: into new partitions; attach: the table becomes the first one (copy)')
+    .option('--cutover <time>', 'with attach: where the first partition ends (the first period a week ahead)');
   examples(plan, [
     ['pulse-migrate partition plan', 'all that are configured: whose time has come?'],
     ['pulse-migrate partition plan commits --by committed_at', 'one table'],
@@ -38,6 +41,7 @@ async function planTables(invocation: Invocation, tables: readonly string[]): Pr
   const asked = {
     ...{ tables, by: textFlag(flags, 'by') ?? null, period: choiceFlag(flags, 'period', periods) ?? null },
     ...{ lead: positiveInteger(flags, 'lead') ?? null, now: runtime.now() },
+    ...{ strategy: strategyFlag(flags), cutover: timeFlag(flags, 'cutover') },
   };
   const settings = await openSettings(invocation);
   const { session } = await openSession(invocation, settings);
@@ -61,7 +65,7 @@ function renderPlan(plan: TablePlan, style: Style): string {
   return [
     ...lines,
     ...against(plan, style),
-    ...choice(plan.uniqueKeys, key.column, style),
+    ...choice(plan, key.column, style),
     ...(plan.partitions === null ? [] : partitions(plan.partitions, style)),
     ...disk(plan, size),
     ...dependants(plan, style),
@@ -118,13 +122,17 @@ function against({ refusals }: TablePlan, style: Style): string[] {
   return lines.length === 0 ? ['', '  Nothing stands against it.'] : headed('What stands against it', lines);
 }
 
-function choice(keys: readonly UniqueKey[], column: string, style: Style): string[] {
+function choice({ uniqueKeys: keys, strategy }: TablePlan, column: string, style: Style): string[] {
   if (keys.length === 0) return ['', `  Every unique key contains ${column}: nothing to choose.`];
   const lines = keys.flatMap(({ name, definition, widened, bytes: size }) => [
     style.careful(`  ${name} ${definition} cannot stay unique across partitions`),
     `    --unique widen     ${widened}: the old columns alone may repeat at another time`,
     `    --unique per-leaf  the same, and the old key on each partition: it may repeat in another one; ${bytes(size)} more`,
-    `    --unique registry  the same, and the old key over all partitions, by triggers and a table of keys, which ON CONFLICT does not see; about ${bytes(size)} more`,
+    ...(strategy === 'attach'
+      ? []
+      : [
+          `    --unique registry  the same, and the old key over all partitions, by triggers and a table of keys, which ON CONFLICT does not see; about ${bytes(size)} more`,
+        ]),
   ]);
   return headed('What only you can choose: --unique', lines);
 }
@@ -144,7 +152,7 @@ function partitions(
     paint: style.faint,
   });
   const rows = shown.map(({ name, from, to, rows: some }): Cell[] => [
-    ...[{ text: `  ${name}` }, { text: day(from) }, { text: day(to) }],
+    ...[{ text: `  ${name}` }, { text: from === null ? '' : day(from) }, { text: day(to) }],
     about(some),
   ]);
   rows.push([{ text: `  ${defaultPartition.name}` }, { text: 'DEFAULT' }, { text: '' }, about(defaultPartition.rows)]);
@@ -159,7 +167,11 @@ function partitions(
   return headed(`${count(all.length, 'partition')}, one a ${period} (${how}); ${span}${known}`, lines);
 }
 
-function disk({ copyBytes, uniqueKeys }: TablePlan, size: Size): string[] {
+function disk({ copyBytes, uniqueKeys, strategy }: TablePlan, size: Size): string[] {
+  if (strategy === 'attach') {
+    const room = copyBytes === 0 ? 'none' : `up to ${bytes(copyBytes)} for unique indexes, and as much in WAL`;
+    return ['', `  Disk: ${room}; no row is copied. The database is ${bytes(size.databaseBytes)} now.`];
+  }
   const more = uniqueKeys.reduce((sum, key) => sum + key.bytes, 0);
   const perLeaf = more === 0 ? '' : ` (with per-leaf or registry ${bytes(copyBytes + more)})`;
   return [
@@ -215,9 +227,16 @@ function steps(plan: TablePlan, style: Style): string[] {
   return headed('Steps', lines);
 }
 
-function next({ table: name, key, refusals, uniqueKeys, partitions: planned }: TablePlan, style: Style): string[] {
-  const unique = uniqueKeys.length === 0 ? '' : ' --unique widen|per-leaf|registry';
-  const what = `${quoted(name)} --by ${quoted(key.column ?? '')} --period ${planned?.period ?? 'month'}${unique}`;
+const choices: Readonly<Record<Strategy, string>> = {
+  copy: ' --unique widen|per-leaf|registry',
+  attach: ' --unique widen|per-leaf',
+};
+
+function next({ table: name, key, strategy, ...plan }: TablePlan, style: Style): string[] {
+  const { refusals, uniqueKeys, partitions: planned } = plan;
+  const unique = uniqueKeys.length === 0 ? '' : choices[strategy];
+  const how = strategy === 'copy' ? '' : ` --strategy ${strategy}`;
+  const what = `${quoted(name)} --by ${quoted(key.column ?? '')} --period ${planned?.period ?? 'month'}${unique}${how}`;
   const command = `pulse-migrate partition convert ${what}`;
   if (refusals.length > 0) return ['', `  Once nothing stands against it: ${command}`];
   return ['', `  ${style.accent(style.symbols.pointer)} ${command}`];

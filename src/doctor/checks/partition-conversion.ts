@@ -13,9 +13,14 @@ export const partitionConversion: Check = {
     const [first] = open.filter(({ phase }) => phase !== 'completed');
     if (first !== undefined) {
       const name = typedName(first);
+      const { attach } = first.spec;
+      const closed =
+        attach === undefined || first.phase !== 'prepared'
+          ? ''
+          : `; it takes no row at or behind ${attach.cutover} once the CHECK is there, and until it goes on`;
       return {
         outcome: 'warning',
-        message: `the conversion of ${name} is ${first.phase}, begun at ${first.startedAt}`,
+        message: `the conversion of ${name} is ${first.phase}, begun at ${first.startedAt}${closed}`,
         hint: `see whether it is still at work: pulse-migrate partition status ${name}; if it is not: pulse-migrate partition resume ${name}`,
       };
     }

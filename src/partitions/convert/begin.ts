@@ -1,11 +1,13 @@
 import { PulseError } from '../../errors.ts';
 import { StatementError } from '../../postgres/errors.ts';
 import { ident, join, raw, sql } from '../../postgres/sql.ts';
-import { boundLiteral, type ClosedRange, type KeyType } from '../bounds.ts';
-import { calendarOf, type Period } from '../calendar.ts';
+import type { ClosedRange, KeyType } from '../bounds.ts';
+import { type Calendar, calendarOf, type Instant, instantOf, type Period } from '../calendar.ts';
 import type { TableName } from '../catalog.ts';
 import { fitted } from '../leaf-name.ts';
 import { typedName } from '../shown-name.ts';
+import { assertNoneBehind, attachRanges, cutoverOf } from './attach/cutover.ts';
+import { attachSpecOf } from './attach/spec.ts';
 import {
   type Conversion,
   type ConversionSpec,
@@ -17,9 +19,11 @@ import {
 } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { extentOf, type LeavesAsked, leafNames, leafRanges } from './leaves.ts';
+import { newTable } from './new-table.ts';
 import { lostKeys, refusalsOf } from './refusals.ts';
 import { registriesOf, registryParts } from './registry.ts';
-import { nameSql, plainSettings, type Right, readSourceFacts, relationOid, type SourceFacts } from './source-facts.ts';
+import { nameSql, plainSettings, readSourceFacts, relationOid, type SourceFacts } from './source-facts.ts';
+import type { Strategy } from './strategy.ts';
 import { structureOf } from './structure.ts';
 import { ownBegin } from './under-lock.ts';
 import { type UniqueChoice, withColumn } from './widen.ts';
@@ -31,6 +35,9 @@ export interface ConvertInput extends LeavesAsked {
   readonly column: string;
   readonly period: Period;
   readonly unique: UniqueChoice | null;
+  readonly strategy: Strategy;
+  /** With `attach`, where the table ends as a partition; null: by the period, at least a week ahead. */
+  readonly cutover: Date | null;
   /** How long the old table is kept after the swap, milliseconds. */
   readonly retainMs: number;
 }
@@ -43,13 +50,29 @@ export interface ConvertInput extends LeavesAsked {
 export async function beginConversion(work: Work, input: ConvertInput): Promise<Conversion> {
   const facts = await acceptedFacts(work, input);
   const calendar = calendarOf(input.period);
-  await work.session.run(`BEGIN; ${plainSettings.text}; SET LOCAL row_security = off; SET LOCAL statement_timeout = 0`);
-  const ranges = await extentOf(work.session, facts, input.column)
-    .then((extent) => leafRanges(calendar, extent, input))
-    .finally(() => work.session.run('ROLLBACK'));
-  const names = await leafNames(work.session, facts, calendar, ranges);
+  const layout = await layoutOf(work, facts, calendar, input);
+  const names = await leafNames(work.session, facts, calendar, layout.ranges);
   await installConversions(work.session, work.toolSchema);
-  return prepare(work, input, { facts, ranges, names });
+  return prepare(work, input, { facts, names, ...layout });
+}
+
+/** Where partitions begin and end, by what the table holds; it is only read. */
+async function layoutOf(
+  { session }: Work,
+  facts: SourceFacts,
+  calendar: Calendar,
+  input: ConvertInput,
+): Promise<Pick<Prepared, 'ranges' | 'cutover'>> {
+  await session.run(`BEGIN; ${plainSettings.text}; SET LOCAL row_security = off; SET LOCAL statement_timeout = 0`);
+  try {
+    const extent = await extentOf(session, facts, input.column);
+    if (input.strategy === 'copy') return { ranges: leafRanges(calendar, extent, input), cutover: null };
+    const cutover = input.cutover === null ? cutoverOf(calendar, extent, input) : instantOf(input.cutover);
+    await assertNoneBehind(session, facts, { column: input.column, type: keyTypeOf(facts, input.column) }, cutover);
+    return { ranges: attachRanges(calendar, cutover, input), cutover };
+  } finally {
+    await session.run('ROLLBACK').catch(() => {});
+  }
 }
 
 async function acceptedFacts({ session, toolSchema }: Work, input: ConvertInput): Promise<SourceFacts> {
@@ -75,9 +98,12 @@ interface Prepared {
   readonly ranges: readonly ClosedRange[];
   /** Of the partitions, and the DEFAULT one last. */
   readonly names: readonly TableName[];
+  /** Null where rows are copied. */
+  readonly cutover: Instant | null;
 }
 
-async function prepare(work: Work, input: ConvertInput, { facts, ranges, names }: Prepared): Promise<Conversion> {
+async function prepare(work: Work, input: ConvertInput, prepared: Prepared): Promise<Conversion> {
+  const { facts, ranges, names, cutover } = prepared;
   const { session, toolSchema } = work;
   const table = ident(toolSchema, conversionTable);
   try {
@@ -87,8 +113,16 @@ async function prepare(work: Work, input: ConvertInput, { facts, ranges, names }
     }>(sql`INSERT INTO ${table} (source_oid, schema_name, table_name, phase, spec, tool_version)
 VALUES (${facts.oid}, ${facts.schema}, ${facts.name}, 'prepared', '{}', ${work.toolVersion}) RETURNING id::pg_catalog.float8 AS id`);
     const id = row?.id ?? 0;
-    const spec = specOf(facts, input, names, id);
-    await session.run(statementsOf(facts, spec, ranges, partsOf(toolSchema, id)).join(';\n'));
+    const copying = specOf(facts, input, names, id);
+    const spec = cutover === null ? copying : await attachSpecOf(session, facts, copying, cutover);
+    const means =
+      cutover === null
+        ? [
+            ...captureParts(facts, spec, partsOf(toolSchema, id)),
+            ...(spec.registries ?? []).flatMap((registry) => registryParts(facts, registry)),
+          ]
+        : spec.indexes.map((index) => index.sql);
+    await session.run([...newTable(facts, spec, ranges), ...means].join(';\n'));
     const target = nameSql({ schema: facts.schema, name: spec.newName });
     await session.run(
       sql`UPDATE ${table} SET spec = ${JSON.stringify(spec)}, target_oid = ${target}::pg_catalog.regclass::pg_catalog.oid WHERE id = ${id}; COMMIT`
@@ -113,13 +147,12 @@ VALUES (${facts.oid}, ${facts.schema}, ${facts.name}, 'prepared', '{}', ${work.t
 function specOf(facts: SourceFacts, input: ConvertInput, leaves: readonly TableName[], id: number): ConversionSpec {
   const quoted = (name: string) => ident(name).text;
   const newName = fitted(facts.name, `_new_${id}`);
-  const key = facts.columns.find(({ name }) => name === input.column);
   const primary = facts.indexes.find(({ constraint }) => constraint === 'p');
   const sequences = facts.columns.flatMap((column) =>
     column.sequence === null ? [] : [{ ...column, sequence: column.sequence }],
   );
   return {
-    key: { column: input.column, type: keyTypeOf(key?.type ?? '') },
+    key: { column: input.column, type: keyTypeOf(facts, input.column) },
     period: input.period,
     unique: input.unique,
     columns: facts.columns.filter(({ generated }) => !generated).map(({ name }) => quoted(name)),
@@ -145,7 +178,8 @@ function specOf(facts: SourceFacts, input: ConvertInput, leaves: readonly TableN
   };
 }
 
-function keyTypeOf(type: string): KeyType {
+function keyTypeOf({ columns }: SourceFacts, column: string): KeyType {
+  const type = columns.find(({ name }) => name === column)?.type;
   return type === 'date' ? 'date' : type === 'timestamp with time zone' ? 'timestamptz' : 'timestamp';
 }
 
@@ -182,79 +216,6 @@ function plannedIndexes(
       sql: statements.join(';\n'),
     };
   });
-}
-
-/** What makes the new table and the means of the capture, all apart from what clients use. */
-function statementsOf(
-  facts: SourceFacts,
-  spec: ConversionSpec,
-  ranges: readonly ClosedRange[],
-  parts: ReturnType<typeof partsOf>,
-): readonly string[] {
-  const source = nameSql(facts);
-  const target = nameSql({ schema: facts.schema, name: spec.newName });
-  const { column, type } = spec.key;
-  const storage = [
-    facts.accessMethod === '' ? '' : ` USING ${ident(facts.accessMethod).text}`,
-    facts.options === null ? '' : ` WITH (${facts.options})`,
-    facts.tablespace === null ? '' : ` TABLESPACE ${ident(facts.tablespace).text}`,
-  ].join('');
-  const leaves = spec.leaves.map((leaf, index) => {
-    const range = ranges[index];
-    const bound =
-      range === undefined
-        ? 'DEFAULT'
-        : sql`FOR VALUES FROM (${boundLiteral(type, range.from)}) TO (${boundLiteral(type, range.to)})`.text;
-    return `CREATE TABLE ${nameSql(leaf)} PARTITION OF ${target} ${bound}${storage}`;
-  });
-  const each = [target, ...spec.leaves.map(nameSql)];
-  return [
-    `CREATE TABLE ${target} (LIKE ${source} INCLUDING ALL EXCLUDING INDEXES) PARTITION BY RANGE (${ident(column).text})`,
-    ...leaves,
-    ...spec.identities.map((identity) => ofIdentity(target, identity)),
-    ...each.flatMap((name) => ofColumns(facts, name)),
-    ...(facts.replicaIdentity === 'd'
-      ? []
-      : each.map(
-          (name) => `ALTER TABLE ${name} REPLICA IDENTITY ${facts.replicaIdentity === 'f' ? 'FULL' : 'NOTHING'}`,
-        )),
-    ...(facts.comment === null ? [] : [sql`COMMENT ON TABLE ${raw(target)} IS ${facts.comment}`.text]),
-    ...(facts.rights ?? []).map((right) => grant(right, '', target)),
-    ...facts.columns.flatMap(({ name, rights }) =>
-      (rights ?? []).map((right) => grant(right, ` (${ident(name).text})`, target)),
-    ),
-    ...each.map((name) => `ALTER TABLE ${name} OWNER TO ${ident(facts.owner).text}`),
-    ...captureParts(facts, spec, parts),
-    ...(spec.registries ?? []).flatMap((registry) => registryParts(facts, registry)),
-  ];
-}
-
-function ofColumns({ columns }: SourceFacts, table: string): readonly string[] {
-  return columns.flatMap(({ name, statistics, options }) => [
-    ...(statistics === null
-      ? []
-      : [`ALTER TABLE ${table} ALTER COLUMN ${ident(name).text} SET STATISTICS ${statistics}`]),
-    ...(options === null ? [] : [`ALTER TABLE ${table} ALTER COLUMN ${ident(name).text} SET (${options})`]),
-  ]);
-}
-
-/** The sequence that came with the identity column gets a name that is known, and the rights of the old one. */
-function ofIdentity(target: string, { column, sequence, newName }: ConversionSpec['identities'][number]): string {
-  return sql`DO $pulse$
-DECLARE own text := pg_catalog.pg_get_serial_sequence(${target}, ${column}); r record;
-BEGIN
-  FOR r IN SELECT g.privilege_type, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END AS grantee,
-      g.is_grantable FROM pg_catalog.pg_class AS s, pg_catalog.aclexplode(s.relacl) AS g
-    WHERE s.oid = ${nameSql(sequence)}::pg_catalog.regclass AND g.grantee <> s.relowner
-  LOOP
-    EXECUTE pg_catalog.format('GRANT %s ON SEQUENCE %s TO %s%s', r.privilege_type, own, r.grantee, CASE WHEN r.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END);
-  END LOOP;
-  EXECUTE pg_catalog.format('ALTER SEQUENCE %s RENAME TO %I', own, ${newName}::pg_catalog.text);
-END $pulse$`.text;
-}
-
-function grant({ grantee, privilege, grantable }: Right, columns: string, table: string): string {
-  return `GRANT ${privilege}${columns} ON ${table} TO ${grantee}${grantable ? ' WITH GRANT OPTION' : ''}`;
 }
 
 /**

@@ -74,7 +74,7 @@ COMMIT`);
  * Partitions that had been live have foreign keys, and with them triggers on the tables these refer to: those go by
  * themselves, since a lock that lasts until the files of forty partitions are deleted held up clients for 0.6 s.
  */
-async function dropKeys(work: Work, conversion: Conversion): Promise<void> {
+export async function dropKeys(work: Work, conversion: Conversion): Promise<void> {
   const { session } = work;
   const keys = await session.rows<{
     schema: string;

@@ -5,6 +5,7 @@ import { ident, raw, type Sql, sql } from '../../postgres/sql.ts';
 import type { KeyType } from '../bounds.ts';
 import type { Period } from '../calendar.ts';
 import type { TableName } from '../catalog.ts';
+import type { AttachSpec } from './attach/spec.ts';
 import type { Registry } from './registry.ts';
 import type { UniqueChoice } from './widen.ts';
 
@@ -47,8 +48,10 @@ export interface ConversionSpec {
   readonly identifier: readonly string[];
   /** The table that is made, until the swap. */
   readonly newName: string;
-  /** The table that was, from the swap on. */
+  /** The table that was, from the swap on; with `attach` the partition that it is then. */
   readonly oldName: string;
+  /** Of a conversion that makes the table itself the first partition; one that copies has none. */
+  readonly attach?: AttachSpec;
   readonly leaves: readonly TableName[];
   readonly indexes: readonly PlannedIndex[];
   /** For keys that are kept unique over all partitions; of a conversion that was begun by an older version there are none. */

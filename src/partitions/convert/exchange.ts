@@ -45,6 +45,16 @@ export function dependentsAgain({ dependents }: Pick<SourceFacts, 'dependents'>)
   return dependents.flatMap(({ kind, sql }) => ((kind === 'view' || kind === 'function') && sql !== null ? [sql] : []));
 }
 
+/** What the table has of its own goes onto the partitioned one, which has its name by now. */
+export function ontoPartitions(facts: SourceFacts, live: string): readonly string[] {
+  return [
+    ...facts.triggers.map(({ definition }) => definition),
+    ...facts.policies.map((policy) => policy.sql),
+    ...(facts.rowSecurity ? [`ALTER TABLE ${live} ENABLE ROW LEVEL SECURITY`] : []),
+    ...(facts.forceRowSecurity ? [`ALTER TABLE ${live} FORCE ROW LEVEL SECURITY`] : []),
+  ];
+}
+
 /** The publications go with the name. `leaving` is the name of the table that is not live any more. */
 export function publicationsAgain({ schema, name, spec }: Conversion, leaving: string): readonly string[] {
   return spec.publications.flatMap((publication) => [

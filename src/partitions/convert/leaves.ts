@@ -74,17 +74,26 @@ export async function leafNames(
   calendar: Calendar,
   ranges: readonly ClosedRange[],
 ): Promise<readonly TableName[]> {
-  const wanted = [
+  const names = await freeNames(session, table.schema, [
     ...ranges.map(({ from }) => leafName(table.name, calendar, from, [])),
     fitted(table.name, '_default'),
-  ];
+  ]);
+  return names.map((name) => ({ schema: table.schema, name }));
+}
+
+/** These names, each with a number behind it where something in the schema has it. */
+export async function freeNames(
+  session: Session,
+  schema: string,
+  wanted: readonly string[],
+): Promise<readonly string[]> {
   const rows = await session.rows<{ name: string }>(sql`SELECT c.relname AS name
-FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = ${table.schema}`);
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = ${schema}`);
   const taken = new Set(rows.map(({ name }) => name));
   return wanted.map((name) => {
     let free = name;
     for (let number = 2; taken.has(free); number += 1) free = numbered(name, number);
     taken.add(free);
-    return { schema: table.schema, name: free };
+    return free;
   });
 }

@@ -1,10 +1,12 @@
 import { keyTypes } from '../bounds.ts';
 import type { SourceFacts } from './source-facts.ts';
+import type { Strategy } from './strategy.ts';
 import type { UniqueChoice } from './widen.ts';
 
 export interface Wanted {
   readonly column: string;
   readonly unique: UniqueChoice | null;
+  readonly strategy: Strategy;
 }
 
 /** Why a table cannot be converted, each with what to do about it. */
@@ -129,9 +131,16 @@ function isOwnType({ columns }: SourceFacts, name: string | null): boolean {
   return columns.some((of) => of.name === name && of.ownType);
 }
 
-function aboutIndexes(facts: SourceFacts, { column, unique }: Wanted): Refusal[] {
+function aboutIndexes(facts: SourceFacts, { column, unique, strategy }: Wanted): Refusal[] {
   const lost = lostKeys(facts, column);
   return [
+    ...told([
+      [
+        unique === 'registry' && strategy === 'attach' && lost.length > 0,
+        'a registry is filled from rows that are copied, and with --strategy attach none is',
+        'choose --unique widen or per-leaf, or --strategy copy',
+      ],
+    ]),
     ...facts.indexes.flatMap((index) =>
       told([
         [

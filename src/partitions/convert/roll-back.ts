@@ -1,5 +1,4 @@
 import { PulseError } from '../../errors.ts';
-import { StatementError } from '../../postgres/errors.ts';
 import { ident, sql } from '../../postgres/sql.ts';
 import type { TableName } from '../catalog.ts';
 import { typedName } from '../shown-name.ts';
@@ -7,7 +6,7 @@ import { triggerName } from './capture.ts';
 import { type Conversion, moveOn, partsOf, readConversion } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { dependentsAgain, locksOf, publicationsAgain, renames } from './exchange.ts';
-import { lostTrack } from './failures.ts';
+import { explainMisfit, lostTrack } from './failures.ts';
 import { backlogOf, catchUp, replayRest } from './replay.ts';
 import { nameSql, readSourceFacts } from './source-facts.ts';
 import { NotYet, underLock } from './under-lock.ts';
@@ -22,7 +21,7 @@ const mostUnderLock = 500;
  */
 export async function rollBack(work: Work, conversion: Conversion): Promise<Conversion> {
   const { session, toolSchema } = work;
-  const { schema, name, spec } = conversion;
+  const { schema, spec } = conversion;
   await assertAllThere(work, conversion);
   const old = nameSql({ schema, name: spec.oldName });
   try {
@@ -44,25 +43,7 @@ export async function rollBack(work: Work, conversion: Conversion): Promise<Conv
       () => catchUp(work, conversion, 'back'),
     );
   } catch (error) {
-    if (error instanceof StatementError && /^42(703|804|P01)$/.test(error.sqlstate)) {
-      throw new PulseError(
-        'not-possible',
-        `${name} was altered since the exchange, and what was written to it does not fit the old table: ${error.message}`,
-        {
-          hint: `make it again what it was (columns and types), then run the command again; or keep the partitions: pulse-migrate partition finish ${typedName(conversion)} --i-know`,
-          cause: error,
-        },
-      );
-    }
-    if (!(error instanceof StatementError && error.sqlstate === '23505')) throw error;
-    throw new PulseError(
-      'not-possible',
-      `${name}: rows that were written since the swap break the unique key ${error.constraint} of the old table: ${error.detail ?? error.message}`,
-      {
-        hint: 'delete or correct one of these rows, then run the command again; nothing was changed',
-        cause: error,
-      },
-    );
+    throw explainMisfit(error, conversion);
   }
   return readConversion(session, toolSchema, conversion.id);
 }

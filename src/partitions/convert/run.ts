@@ -3,6 +3,13 @@ import { blockerWatch } from '../../postgres/blockers.ts';
 import { explainOwnStatement } from '../../postgres/errors.ts';
 import { ident, sql } from '../../postgres/sql.ts';
 import { typedName } from '../shown-name.ts';
+import { abandonAttach, clearAwayAttach, giveUpKeys } from './attach/clear-away.ts';
+import { proveCutover } from './attach/cutover-check.ts';
+import { buildExtraIndexes } from './attach/extra-indexes.ts';
+import { rollBackAttach } from './attach/roll-back.ts';
+import { analyzeNew } from './attach/settle.ts';
+import type { AttachSpec } from './attach/spec.ts';
+import { swapByAttach } from './attach/swap.ts';
 import { beginConversion, type ConvertInput } from './begin.ts';
 import { buildIndexes } from './build-indexes.ts';
 import { beginCapture } from './capture.ts';
@@ -45,7 +52,7 @@ export async function abort(deps: ConvertDeps, table: string): Promise<Conversio
         hint: `pulse-migrate partition rollback ${typedName(conversion)}`,
       });
     }
-    return isOver(phase) ? clearAway(work, conversion) : clearAway(work, await abandon(work, conversion));
+    return clearedAway(work, isOver(phase) ? conversion : await stepsOf(conversion).abandon(work));
   });
 }
 
@@ -56,7 +63,7 @@ export async function abort(deps: ConvertDeps, table: string): Promise<Conversio
 export async function undo(deps: ConvertDeps, table: string): Promise<Conversion> {
   return onOne(deps, table, async (work, conversion) => {
     const { name, phase } = conversion;
-    if (phase === 'rolled-back') return clearAway(work, conversion);
+    if (phase === 'rolled-back') return clearedAway(work, conversion);
     if (!isAny(phase, ['swapped', 'completed'])) {
       throw new PulseError('not-possible', `the conversion of ${name} is ${phase}: there is nothing to roll back`, {
         hint:
@@ -65,7 +72,7 @@ export async function undo(deps: ConvertDeps, table: string): Promise<Conversion
             : `pulse-migrate partition abort ${typedName(conversion)}`,
       });
     }
-    return clearAway(work, await rollBack(work, conversion));
+    return clearedAway(work, await stepsOf(conversion).rollBack(work));
   });
 }
 
@@ -76,7 +83,7 @@ export async function undo(deps: ConvertDeps, table: string): Promise<Conversion
 export async function finish(deps: ConvertDeps, table: string): Promise<Conversion> {
   return onOne(deps, table, async (work, conversion) => {
     const { name, phase, mayFinish, spec } = conversion;
-    if (phase === 'finishing') return clearAway(work, conversion);
+    if (phase === 'finishing') return clearedAway(work, conversion);
     if (phase !== 'completed') {
       throw new PulseError('not-possible', `the conversion of ${name} is ${phase}, not completed`, {
         hint: `pulse-migrate partition resume ${typedName(conversion)}`,
@@ -91,7 +98,7 @@ export async function finish(deps: ConvertDeps, table: string): Promise<Conversi
         },
       );
     }
-    return clearAway(work, await giveUpOld(work, conversion));
+    return clearedAway(work, await stepsOf(conversion).giveUpOld(work));
   });
 }
 
@@ -108,8 +115,53 @@ function isOver(phase: Phase): boolean {
   return isAny(phase, ['aborted', 'rolled-back', 'finishing', 'finished']);
 }
 
-/** One step after the other, each from what the row of the conversion says. */
+/** What the strategies do each in its own way. */
+function stepsOf(conversion: Conversion) {
+  const { attach } = conversion.spec;
+  return attach === undefined
+    ? {
+        abandon: (work: Work) => abandon(work, conversion),
+        rollBack: (work: Work) => rollBack(work, conversion),
+        giveUpOld: (work: Work) => giveUpOld(work, conversion),
+      }
+    : {
+        abandon: (work: Work) => abandonAttach(work, conversion, attach),
+        rollBack: (work: Work) => rollBackAttach(work, conversion, attach),
+        giveUpOld: (work: Work) => giveUpKeys(work, conversion, attach),
+      };
+}
+
+async function clearedAway(work: Work, conversion: Conversion): Promise<Conversion> {
+  const { attach } = conversion.spec;
+  return attach === undefined ? clearAway(work, conversion) : clearAwayAttach(work, conversion, attach);
+}
+
 async function goOn(work: Work, begun: Conversion): Promise<Conversion> {
+  const { attach } = begun.spec;
+  return attach === undefined ? goOnCopying(work, begun) : goOnAttaching(work, begun, attach);
+}
+
+/**
+ * Each step looks at the catalog for what is there already: of indexes that are built outside of transactions no row
+ * could say more.
+ */
+async function goOnAttaching(work: Work, begun: Conversion, attach: AttachSpec): Promise<Conversion> {
+  switch (begun.phase) {
+    case 'prepared':
+      await buildExtraIndexes(work, begun);
+      await proveCutover(work, begun, attach);
+      return goOnAttaching(work, await swapByAttach(work, begun, attach), attach);
+    case 'swapped':
+      return analyzeNew(work, begun);
+    case 'completed':
+      return begun;
+    default:
+      return begun.endedAt === null ? clearAwayAttach(work, begun, attach) : begun;
+  }
+}
+
+/** One step after the other, each from what the row of the conversion says. */
+async function goOnCopying(work: Work, begun: Conversion): Promise<Conversion> {
   let conversion = begun;
   for (;;) {
     switch (conversion.phase) {

@@ -1,8 +1,11 @@
 import type { Session } from '../../postgres/session.ts';
 import { raw, sql } from '../../postgres/sql.ts';
 import type { TableName } from '../catalog.ts';
+import { isClosed } from './attach/cutover-check.ts';
+import { builtIndexes, extraIndexes } from './attach/extra-indexes.ts';
 import { type Conversion, type Phase, partsOf, readConversions } from './conversion.ts';
 import { relationOid } from './source-facts.ts';
+import type { Strategy } from './strategy.ts';
 
 /** A conversion as people and programs want to know it. Times in ISO 8601. */
 export interface ConversionStatus extends TableName {
@@ -10,6 +13,11 @@ export interface ConversionStatus extends TableName {
   readonly key: string;
   readonly period: string;
   readonly unique: string | null;
+  readonly strategy: Strategy;
+  /** With `attach`: where the table ends as a partition; from its CHECK to the exchange it takes no row behind it. */
+  readonly cutover: string | null;
+  /** Whether it takes no row behind the cutover now. */
+  readonly isClosed: boolean;
   /** Of the copy, 0 to 1. */
   readonly copied: number;
   readonly rowsCopied: number;
@@ -62,13 +70,15 @@ export async function statusOf(
     key: spec.key.column,
     period: spec.period,
     unique: spec.unique,
+    strategy: spec.attach === undefined ? 'copy' : 'attach',
+    cutover: spec.attach?.cutover ?? null,
+    isClosed: spec.attach !== undefined && (await isClosed(session, conversion, spec.attach)),
     copied: share,
     rowsCopied,
     rowsPerSecond: rate === null ? null : Math.round(rate),
     secondsLeft: phase !== 'copying' || share === 0 ? null : Math.round((copyMs * (1 - share)) / share / 1000),
-    backlog: endedAt === null ? await entries(session, toolSchema, conversion) : 0,
-    indexesBuilt: conversion.indexesBuilt,
-    indexes: spec.indexes.length,
+    backlog: endedAt === null && spec.attach === undefined ? await entries(session, toolSchema, conversion) : 0,
+    ...(await indexesOf(session, conversion)),
     worstLockMs: Math.round(conversion.worstLockMs),
     startedAt: conversion.startedAt,
     swappedAt,
@@ -77,6 +87,15 @@ export async function statusOf(
     mayFinish: phase === 'completed' && conversion.mayFinish,
     lastError: conversion.lastError,
   };
+}
+
+async function indexesOf(session: Session, conversion: Conversion) {
+  const { spec, swappedAt, endedAt, indexesBuilt } = conversion;
+  if (spec.attach === undefined) return { indexesBuilt, indexes: spec.indexes.length };
+  const indexes = extraIndexes(conversion).length;
+  // Behind the exchange those are the table's own, whatever becomes of them.
+  const isDone = swappedAt !== null || endedAt !== null;
+  return { indexesBuilt: isDone ? indexes : await builtIndexes(session, conversion), indexes };
 }
 
 async function entries(session: Session, toolSchema: string, { id, swappedAt }: Conversion): Promise<number> {

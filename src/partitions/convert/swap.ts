@@ -1,15 +1,12 @@
-import { PulseError } from '../../errors.ts';
 import { ident, sql } from '../../postgres/sql.ts';
-import { typedName } from '../shown-name.ts';
 import { dropCapture, guardOn, triggerName } from './capture.ts';
 import { type Conversion, moveOn, partsOf, readConversion } from './conversion.ts';
 import type { Work } from './deps.ts';
-import { dependentsAgain, locksOf, publicationsAgain, renames } from './exchange.ts';
+import { dependentsAgain, locksOf, ontoPartitions, publicationsAgain, renames } from './exchange.ts';
 import { lostTrack } from './failures.ts';
-import { refusalsOf } from './refusals.ts';
 import { backlogOf, catchUp, replayRest } from './replay.ts';
-import { nameSql, readSourceFacts, type SourceFacts } from './source-facts.ts';
-import { structureOf } from './structure.ts';
+import { nameSql, type SourceFacts } from './source-facts.ts';
+import { unchangedFacts } from './unchanged.ts';
 import { NotYet, ownBegin, underLock } from './under-lock.ts';
 
 /**
@@ -65,27 +62,6 @@ export async function swap(work: Work, conversion: Conversion): Promise<Conversi
   return readConversion(session, toolSchema, conversion.id);
 }
 
-/** What the catalog says of the table now, where nothing stands against the swap. */
-async function unchangedFacts({ session, toolSchema }: Work, conversion: Conversion): Promise<SourceFacts> {
-  const { name, spec, sourceOid } = conversion;
-  const facts = await readSourceFacts(session, sourceOid, toolSchema);
-  const hint = `the table is untouched; begin anew: pulse-migrate partition abort ${typedName(conversion)}, then convert`;
-  if (facts === null) throw new PulseError('not-possible', `${name} was dropped meanwhile`, { hint });
-  if (structureOf(facts) !== spec.structure || facts.name !== name || facts.schema !== conversion.schema) {
-    throw new PulseError('not-possible', `${name} was altered since its conversion began`, { hint });
-  }
-  const refusals = refusalsOf(facts, { column: spec.key.column, unique: spec.unique });
-  const [first] = refusals;
-  if (first === undefined) return facts;
-  throw new PulseError(
-    'not-possible',
-    `${name} cannot be converted as it is now: ${refusals.map(({ message }) => message).join('; ')}`,
-    {
-      hint: `${first.hint}; then run: pulse-migrate partition resume ${typedName(conversion)}`,
-    },
-  );
-}
-
 function exchange({ toolSchema }: Work, conversion: Conversion, facts: SourceFacts): readonly string[] {
   const { schema, name, spec } = conversion;
   const parts = partsOf(toolSchema, conversion.id);
@@ -103,10 +79,7 @@ function exchange({ toolSchema }: Work, conversion: Conversion, facts: SourceFac
     ),
     // The way back must not fire them a second time.
     `ALTER TABLE ${old} DISABLE TRIGGER USER`,
-    ...facts.triggers.map(({ definition }) => definition),
-    ...facts.policies.map((policy) => policy.sql),
-    ...(facts.rowSecurity ? [`ALTER TABLE ${live} ENABLE ROW LEVEL SECURITY`] : []),
-    ...(facts.forceRowSecurity ? [`ALTER TABLE ${live} FORCE ROW LEVEL SECURITY`] : []),
+    ...ontoPartitions(facts, live),
     ...dependentsAgain(facts),
     ...publicationsAgain(conversion, spec.oldName),
     // What the replay left in it was no change of a client.

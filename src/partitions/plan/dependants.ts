@@ -19,7 +19,8 @@ const nothing: Part = { checks: [], foreignKeys: [], triggers: [], publications:
 
 /** Everything that hangs on the table, and what a conversion does with it: the refusals are those of the conversion. */
 export function dependantsOf(facts: SourceFacts, column: string): readonly Dependant[] {
-  const wanted = { column, unique: 'widen' } as const;
+  // None of these depends on how rows get into partitions.
+  const wanted = { column, unique: 'widen', strategy: 'copy' } as const;
   const base = refusalsOf({ ...facts, ...nothing }, wanted);
   const against = (part: Partial<Part>): readonly Refusal[] => {
     const known = new Set(base.map(({ message }) => message));

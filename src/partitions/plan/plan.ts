@@ -4,14 +4,18 @@ import { explainOwnStatement, StatementError } from '../../postgres/errors.ts';
 import type { Session } from '../../postgres/session.ts';
 import { sql } from '../../postgres/sql.ts';
 import type { ClosedRange, KeyType } from '../bounds.ts';
-import { calendarOf, isoOf } from '../calendar.ts';
+import { type Calendar, calendarOf, instantOf, isoOf } from '../calendar.ts';
 import type { TableName } from '../catalog.ts';
+import { attachRanges, cutoverOf } from '../convert/attach/cutover.ts';
+import { historyName } from '../convert/attach/spec.ts';
 import { readConversions } from '../convert/conversion.ts';
-import { type Extent, extentOf, leafNames, leafRanges } from '../convert/leaves.ts';
+import { type Extent, extentOf, type LeavesAsked, leafNames, leafRanges } from '../convert/leaves.ts';
 import { lostKeys, type Refusal, refusalsOf } from '../convert/refusals.ts';
 import { plainSettings, readSourceFacts, relationOid, type SourceFacts } from '../convert/source-facts.ts';
+import type { Strategy } from '../convert/strategy.ts';
 import { withColumn } from '../convert/widen.ts';
 import { shownIdent, shownTable } from '../shown-name.ts';
+import { attachStepsOf } from './attach-steps.ts';
 import { type Dependant, dependantsOf } from './dependants.ts';
 import { type KeyChoice, keyOf, keyTypeOf } from './key-column.ts';
 import { type Size, sizeOf, spreadOf } from './measure.ts';
@@ -28,6 +32,9 @@ export interface PlanInput {
   /** For all of them; null: as configured, else months. */
   readonly period: Period | null;
   readonly lead: number | null;
+  readonly strategy: Strategy;
+  /** With `attach`; null: by the period, at least a week ahead. */
+  readonly cutover: Date | null;
   readonly now: Date;
   /** The tool's schema. */
   readonly schema: string;
@@ -46,7 +53,8 @@ export interface UniqueKey {
 
 /** Bounds in ISO 8601, UTC. */
 export interface PlannedPartition extends TableName {
-  readonly from: string;
+  /** Null: all there is before. */
+  readonly from: string | null;
   readonly to: string;
   /** By the statistics of the column; null without any. */
   readonly rows: number | null;
@@ -76,7 +84,11 @@ export interface TablePlan extends TableName {
   readonly uniqueKeys: readonly UniqueKey[];
   /** Null where it cannot be said, which a refusal explains then. */
   readonly partitions: PlannedPartitions | null;
-  /** The copy with its indexes at most, and as much again in WAL; both tables stay until `partition finish`. Bytes. */
+  readonly strategy: Strategy;
+  /**
+   * Bytes, and as much again in WAL. The copy with its indexes at most, both tables stay until `partition finish`; with
+   * `attach` the unique indexes with the partition key.
+   */
   readonly copyBytes: number;
   readonly dependants: readonly Dependant[];
   readonly steps: readonly Step[];
@@ -140,6 +152,7 @@ async function planOf(
       isReached: size === null || size.rows === null ? null : size.rows >= trigger.rows,
     },
     ...{ refusals: [], uniqueKeys: [], partitions: null, copyBytes: 0, dependants: [], steps: [], statements: null },
+    strategy: input.strategy,
   };
   if (size === null || key.column === null) return plan;
   return planned(session, facts, { ...plan, size, key: { ...key, column: key.column } }, { ...input, setting });
@@ -159,7 +172,7 @@ async function planned(session: Session, facts: SourceFacts, plan: WithKey, inpu
   );
   const refusals = [
     // The choice of --unique is not refused but asked for.
-    ...refusalsOf(facts, { column, unique: 'widen' }),
+    ...refusalsOf(facts, { column, unique: 'widen', strategy: input.strategy }),
     ...(await underWay(session, facts, input.schema)),
     ...(session.pooled ? [pooled] : []),
   ];
@@ -169,11 +182,20 @@ async function planned(session: Session, facts: SourceFacts, plan: WithKey, inpu
     refusals: 'message' in partitions ? [...refusals, ...unlessTold(partitions, facts, column)] : refusals,
     uniqueKeys,
     partitions: 'message' in partitions ? null : partitions,
-    copyBytes: size.tableBytes + size.indexBytes,
+    copyBytes: input.strategy === 'copy' ? size.tableBytes + size.indexBytes : extraBytes(facts, uniqueKeys),
     dependants: dependantsOf(facts, column),
-    steps: stepsOf(facts, column, 'message' in partitions ? null : partitions.partitions.length),
+    steps:
+      input.strategy === 'copy'
+        ? stepsOf(facts, column, 'message' in partitions ? null : partitions.partitions.length)
+        : attachStepsOf(facts, column, uniqueKeys),
     statements: await usedStatements(session, facts, column, uniqueKeys),
   };
+}
+
+/** Each key again with the partition key, and that of a primary key by itself besides. */
+function extraBytes({ indexes }: SourceFacts, keys: readonly UniqueKey[]): number {
+  const isPrimary = (name: string) => indexes.some((index) => index.name === name && index.constraint === 'p');
+  return keys.reduce((sum, { name, bytes }) => sum + bytes * (isPrimary(name) ? 2 : 1), 0);
 }
 
 const pooled: Refusal = {
@@ -226,12 +248,14 @@ async function partitionsOf(
   const calendar = calendarOf(period);
   try {
     const lead = input.lead ?? setting?.lead ?? usualLead;
-    const ranges = leafRanges(calendar, extent, { now: input.now, lead, from: null, to: null });
+    const asked = { now: input.now, lead, from: null, to: null };
+    if (input.strategy === 'attach')
+      return await attached(session, facts, { calendar, extent, asked, input, rows: size.rows, periodFrom });
+    const ranges = leafRanges(calendar, extent, asked);
     const names = await leafNames(session, facts, calendar, ranges);
     const rows = await rowsOf(session, facts, { ...key, type }, { rows: size.rows, ranges });
-    const [first, last] = [extent.first, extent.last].map((at) => (at === null ? null : isoOf(at)));
     return {
-      ...{ period, periodFrom, first: first ?? null, last: last ?? null },
+      ...{ period, periodFrom, ...endsOf(extent) },
       partitions: ranges.map(({ from, to }, at) => ({
         ...nameAt(names, at),
         ...{ from: isoOf(from), to: isoOf(to), rows: rows?.each[at] ?? null },
@@ -242,6 +266,41 @@ async function partitionsOf(
     if (error instanceof PulseError) return { message: error.message, hint: error.hint };
     throw error;
   }
+}
+
+function endsOf({ first, last }: Extent) {
+  return { first: first === null ? null : isoOf(first), last: last === null ? null : isoOf(last) };
+}
+
+interface Attached {
+  readonly calendar: Calendar;
+  readonly extent: Extent;
+  readonly asked: LeavesAsked;
+  readonly input: WithSetting;
+  readonly rows: number | null;
+  readonly periodFrom: PlannedPartitions['periodFrom'];
+}
+
+/** The table itself before the cutover, with all its rows, and empty partitions behind it. */
+async function attached(session: Session, facts: SourceFacts, about: Attached): Promise<PlannedPartitions | Refusal> {
+  const { calendar, extent, asked, input } = about;
+  const cutover = input.cutover === null ? cutoverOf(calendar, extent, asked) : instantOf(input.cutover);
+  const ranges = attachRanges(calendar, cutover, asked);
+  if (extent.last !== null && extent.last >= cutover) {
+    return {
+      message: `its last time is ${isoOf(extent.last)}, not before the cutover ${isoOf(cutover)}`,
+      hint: 'name a later --cutover, correct these rows, or take --strategy copy',
+    };
+  }
+  const names = await leafNames(session, facts, calendar, ranges);
+  return {
+    ...{ period: calendar.period, periodFrom: about.periodFrom, ...endsOf(extent) },
+    partitions: [
+      { schema: facts.schema, name: historyName(facts), from: null, to: isoOf(cutover), rows: about.rows },
+      ...ranges.map(({ from, to }, at) => ({ ...nameAt(names, at), from: isoOf(from), to: isoOf(to), rows: 0 })),
+    ],
+    defaultPartition: { ...nameAt(names, ranges.length), rows: 0 },
+  };
 }
 
 /** As `partition convert` makes them without --lead. */

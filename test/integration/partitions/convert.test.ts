@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { strategies } from '../../../src/partitions/convert/strategy.ts';
 import { type TestDatabase, test } from '../../support/database.ts';
 import { openSession, urlAs } from '../../support/open-session.ts';
 import { openProject } from '../../support/project.ts';
@@ -28,12 +29,12 @@ const shape = (table: string) => `SELECT
   (SELECT json_agg(pg_get_statisticsobjdef_columns(oid)) FROM pg_statistic_ext WHERE stxrelid = c.oid) AS statistics
 FROM pg_class AS c WHERE c.oid = '${table}'::regclass`;
 
-test('everything that hangs on a table hangs on the partitioned one, and on the old one again behind a rollback', async ({
-  database,
-}) => {
-  const role = `reader_${database.name}`;
-  const owner = `owner_${database.name}`;
-  await database.admin(`${logs}
+test.for(strategies)(
+  'everything that hangs on a table hangs on the partitioned one (%s), and on the old one again behind a rollback',
+  async (strategy, { database }) => {
+    const role = `reader_${database.name}`;
+    const owner = `owner_${database.name}`;
+    await database.admin(`${logs}
 CREATE ROLE ${role}; CREATE ROLE ${owner};
 CREATE TABLE kinds (id int PRIMARY KEY); INSERT INTO kinds VALUES (1), (2);
 CREATE TABLE notes (at timestamptz NOT NULL, changed int NOT NULL);
@@ -55,35 +56,36 @@ CREATE VIEW upon AS SELECT count(*) AS number FROM latest;
 GRANT SELECT ON latest TO ${role};
 CREATE FUNCTION number() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM logs; END;
 ALTER TABLE logs OWNER TO ${owner}`);
-  const project = await openProject(null, database);
-  const [before] = await database.admin(shape('logs'));
+    const project = await openProject(null, database);
+    const [before] = await database.admin(shape('logs'));
 
-  await project.done(convert('logs', '--by', 'at'));
-  const [converted] = await database.admin(shape('logs'));
-  await database.admin(
-    "INSERT INTO logs (at, what) VALUES ('2026-11-20', 'new'), ('2031-01-01', 'far'), ('infinity', 'never')",
-  );
-  const [seen] = await database.admin(
-    'SELECT (SELECT number FROM upon)::int AS viewed, number()::int AS counted, (SELECT max(id) FROM logs)::int AS id, (SELECT max(serial) FROM logs)::int AS serial, (SELECT count(*) FROM notes)::int AS notes',
-  );
-  await expect(database.admin('DELETE FROM kinds WHERE id = 1')).rejects.toThrow('logs_kind');
-  await database.admin('UPDATE kinds SET id = 3 WHERE id = 2');
-  await project.done(['partition', 'rollback', 'logs']);
-  const [back] = await database.admin(shape('logs'));
-
-  expect(converted).toEqual(before);
-  expect(seen).toEqual({ viewed: 103, counted: 103, id: 103, serial: 103, notes: 3 });
-  expect(back).toEqual(before);
-  expect(
+    await project.done(convert('logs', '--by', 'at', '--strategy', strategy));
+    const [converted] = await database.admin(shape('logs'));
     await database.admin(
-      'SELECT count(*)::int AS rows, (SELECT number FROM upon)::int AS viewed, (SELECT count(*) FROM notes)::int AS notes FROM logs',
-    ),
-  ).toEqual([{ rows: 103, viewed: 103, notes: 3 }]);
-  expect(
-    await database.admin("INSERT INTO logs (at, what) VALUES ('2026-11-20', 'next') RETURNING id::int, serial::int"),
-  ).toEqual([{ id: 104, serial: 104 }]);
-  await database.admin(`DROP OWNED BY ${role}, ${owner} CASCADE; DROP ROLE ${role}, ${owner}`);
-});
+      "INSERT INTO logs (at, what) VALUES ('2026-11-20', 'new'), ('2031-01-01', 'far'), ('infinity', 'never')",
+    );
+    const [seen] = await database.admin(
+      'SELECT (SELECT number FROM upon)::int AS viewed, number()::int AS counted, (SELECT max(id) FROM logs)::int AS id, (SELECT max(serial) FROM logs)::int AS serial, (SELECT count(*) FROM notes)::int AS notes',
+    );
+    await expect(database.admin('DELETE FROM kinds WHERE id = 1')).rejects.toThrow('logs_kind');
+    await database.admin('UPDATE kinds SET id = 3 WHERE id = 2');
+    await project.done(['partition', 'rollback', 'logs']);
+    const [back] = await database.admin(shape('logs'));
+
+    expect(converted).toEqual(before);
+    expect(seen).toEqual({ viewed: 103, counted: 103, id: 103, serial: 103, notes: 3 });
+    expect(back).toEqual(before);
+    expect(
+      await database.admin(
+        'SELECT count(*)::int AS rows, (SELECT number FROM upon)::int AS viewed, (SELECT count(*) FROM notes)::int AS notes FROM logs',
+      ),
+    ).toEqual([{ rows: 103, viewed: 103, notes: 3 }]);
+    expect(
+      await database.admin("INSERT INTO logs (at, what) VALUES ('2026-11-20', 'next') RETURNING id::int, serial::int"),
+    ).toEqual([{ id: 104, serial: 104 }]);
+    await database.admin(`DROP OWNED BY ${role}, ${owner} CASCADE; DROP ROLE ${role}, ${owner}`);
+  },
+);
 
 test('partitions have the storage parameters of the table, bounds in UTC, and create-next goes on behind them', async ({
   database,
@@ -360,7 +362,10 @@ CREATE TRIGGER t BEFORE INSERT ON logs FOR EACH ROW EXECUTE FUNCTION f()`,
   ['a publication of everything', `${logs}CREATE PUBLICATION p FOR ALL TABLES`, [], 'takes every table'],
   ['rows of a thousand years', `${logs}INSERT INTO logs (at) VALUES ('1026-01-01')`, [], 'more than 400 partitions'],
   ['no such table', '', [], 'there is no table logs'],
-  ['another strategy', logs, ['--strategy', 'attach'], '--strategy takes copy'],
+  ['another strategy', logs, ['--strategy', 'move'], '--strategy takes copy'],
+  ['a cutover of the copy', logs, ['--cutover', '2027-01-01'], '--cutover says nothing to --strategy copy'],
+  ['bounds of an attach', logs, ['--strategy', 'attach', '--from', '2026-01-01'], '--from says nothing to --strategy'],
+  ['a registry of an attach', keys, ['--strategy', 'attach', '--unique', 'registry'], 'a registry is filled from rows'],
   ['a duty of nothing', logs, ['--duty', '0'], '--duty takes a share'],
 ];
 

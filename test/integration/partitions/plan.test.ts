@@ -102,6 +102,30 @@ describe('the plan of a table', () => {
     expect(await plansOf(project, 'commits')).toMatchObject([{ isPartitioned: true, size: null, partitions: null }]);
   });
 
+  test('with --strategy attach names the partitions that are made then, from the table itself on', async ({
+    database,
+  }) => {
+    await makePulse(database);
+    const project = await openProject(null, database);
+    const how = ['commits', '--by', 'committed_at', '--strategy', 'attach', '--lead', '2'];
+
+    const [plan] = await plansOf(project, ...how);
+    const text = (await project.done(['partition', 'plan', ...how])).stdout;
+    await project.done(['partition', 'convert', ...how, '--unique', 'per-leaf']);
+
+    const made = await project.done(['partition', 'list', 'commits', '--json']);
+    const [listed] = made.json<{ tables: { partitions: readonly PlannedPartition[] }[] }>().result.tables;
+    const plain = ({ name, from, to }: PlannedPartition) => [name, from, to];
+    const planned = plan?.partitions?.partitions ?? [];
+    expect(planned[0]).toMatchObject({ name: 'commits_history', from: null, rows: 4800 });
+    expect(listed?.partitions.map(plain)).toEqual(planned.map(plain));
+    const size = (name: string) => plan?.size?.indexes.find((index) => index.name === name)?.bytes ?? 0;
+    expect(plan?.copyBytes).toBe(2 * size('commits_pkey') + size('commits_repo_id_sha_key'));
+    expect(text).toContain('no row is copied');
+    expect(text).toContain('--unique widen|per-leaf --strategy attach');
+    expect(text).not.toContain('registry');
+  });
+
   test('tells everything that the conversion refuses, with its cures, and marks what hangs on the table', async ({
     database,
   }) => {
