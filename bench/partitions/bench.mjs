@@ -15,7 +15,7 @@ import { runWithMemory } from '../memory.mjs';
 import { commitOf, load, machine } from '../report/machine.mjs';
 import { median } from '../rounds.mjs';
 import { environmentIn, runToEnd, runWell, timesOf } from '../run-program.mjs';
-import { startServer } from '../server.mjs';
+import { givenServer, startServer } from '../server.mjs';
 import { differences, percentile, startClients, watchLocks } from './clients.mjs';
 import { connected, execute, floorCopy, floorIndexes, floorTable, tableOf } from './table.mjs';
 
@@ -31,7 +31,8 @@ const usage = `npm run bench -- partitions [options]
   --no-build      take dist as it is
   --help
 
-A PostgreSQL 15 of its own, below /dev/shm where there is one; pgbench and psql in PATH.`;
+PULSE_BENCH_URL names a server of which the bench is a superuser; else it starts a PostgreSQL 15 of its own, below
+/dev/shm where there is one. pgbench and psql in PATH.`;
 
 function readOptions(argv) {
   const { values } = parseArgs({
@@ -154,15 +155,15 @@ async function copies(tools, { rounds, rows }, tell) {
   ];
 }
 
-/** One conversion as it comes, beside clients that keep a record of what they were told. */
-async function underClients(tools, { rate, seconds, rows }, tell) {
+/** What clients notice of a conversion with these flags, and what they find in the table by their own record. */
+async function underClients(tools, { rate, seconds, rows }, tell, { name, flags = [], behind = () => [] }) {
   return tools.withTable(async (database) => {
     const clients = await startClients(join(tools.workDirectory, 'clients'), database.url, rate);
     const began = Date.now() + 2000;
     await sleep(2000 + seconds * 1000);
     const watch = watchLocks(database.url, ['AccessExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock']);
     const from = Date.now();
-    const { clientMiB } = await runWithMemory(tools.convert(database.url), {
+    const { clientMiB } = await runWithMemory(tools.convert(database.url, ...flags), {
       postmaster: null,
       database: database.name,
     });
@@ -173,19 +174,19 @@ async function underClients(tools, { rate, seconds, rows }, tell) {
     const p99 = [percentile(latencies, 0.99, began, from), percentile(latencies, 0.99, from, to)];
     const slowest = percentile(latencies, 1, from, to);
     tell(
-      `beside clients: ${((to - from) / 1000).toFixed(1)} s, p99 ${p99.map((ms) => ms.toFixed(1)).join(' and then ')} ms, slowest ${slowest.toFixed(0)} ms`,
+      `${name} beside clients: ${((to - from) / 1000).toFixed(1)} s, p99 ${p99.map((ms) => ms.toFixed(1)).join(' and then ')} ms, slowest ${slowest.toFixed(0)} ms`,
     );
-    const created = await createNext(tools, database);
-    return [
+    const more = await behind(database);
+    const figures = [
+      { what: 'seconds from beginning to end', value: (to - from) / 1000, unit: 's' },
       { what: 'rows lost, doubled or different', value: await differences(database.url, rows), unit: 'rows', most: 0 },
       { what: 'transactions of clients that failed', value: failed, unit: 'failed', most: 0 },
-      { what: 'p99 of clients during a conversion against before', value: p99[1] / p99[0], unit: 'x', most: 2 },
+      { what: 'p99 of clients during it against before', value: p99[1] / p99[0], unit: 'x', most: 2 },
       { what: 'slowest statement of a client during it', value: slowest, unit: 'ms' },
       { what: 'longest lock on the table, as seen from outside', value: held, unit: 'ms', most: 150 },
       { what: 'memory of the conversion', value: clientMiB, unit: 'MiB', most: 150 },
-      ...created,
-      ...(await archive(tools, database)),
     ];
+    return [...figures.map((figure) => ({ ...figure, what: `${name}: ${figure.what}` })), ...more];
   });
 }
 
@@ -351,7 +352,8 @@ export async function benchPartitions(argv) {
   try {
     await chmod(workDirectory, 0o755);
     const pulse = await installPulse({ root, workDirectory, build: !options['no-build'] });
-    const server = await startServer(workDirectory);
+    const given = process.env.PULSE_BENCH_URL;
+    const server = given ? givenServer(given) : await startServer(workDirectory);
     closers.push(server.close);
     const databases = await openDatabases(server.url);
     closers.push(databases.close);
@@ -361,7 +363,11 @@ export async function benchPartitions(argv) {
     const figures = [
       ...(await copies(tools, options, tell)),
       ...(await capture(tools, options, tell)),
-      ...(await underClients(tools, options, tell)),
+      ...(await underClients(tools, options, tell, {
+        name: 'copy',
+        behind: async (database) => [...(await createNext(tools, database)), ...(await archive(tools, database))],
+      })),
+      ...(await underClients(tools, options, tell, { name: 'attach', flags: ['--strategy', 'attach'] })),
     ];
     const page = pageOf(figures, options, { commit: await commitOf(root), version: databases.version, loadBefore });
     console.log(page);
