@@ -24,8 +24,8 @@ export function alterActions(tokens: readonly string[], from: number): AlterActi
   return actionsFrom(tokens.slice(from)).map(judge);
 }
 
-/** Split at the commas between them, not at those inside of parentheses. */
-function actionsFrom(tokens: readonly string[]): string[][] {
+/** The actions of an ALTER TABLE: split at the commas between them, not at those inside of parentheses. */
+export function actionsFrom(tokens: readonly string[]): string[][] {
   const actions: string[][] = [[]];
   let depth = 0;
   for (const token of tokens) {

@@ -22,6 +22,7 @@ import { partitionDetach } from './checks/partition-detach.ts';
 import { partitionHorizon } from './checks/partition-horizon.ts';
 import { partitionIndexes } from './checks/partition-indexes.ts';
 import { partitionStatistics } from './checks/partition-statistics.ts';
+import { pendingFiles } from './checks/pending-files.ts';
 import { pgcrypto } from './checks/pgcrypto.ts';
 import { preparedTransactions } from './checks/prepared-transactions.ts';
 import { prisma } from './checks/prisma.ts';
@@ -52,6 +53,7 @@ export const checklist: readonly Check[] = [
   prisma,
   tableLocks,
   largeTables,
+  pendingFiles,
   oldTransactions,
   preparedTransactions,
   replicationSlots,

@@ -4,6 +4,7 @@ import type { SourceText } from '../migrations/source-text.ts';
 import { tokensBetween } from '../migrations/statement-tokens.ts';
 import { alterActions, lockOf, referencedTables } from './alter-actions.ts';
 import { isLockMode, type LockMode } from './lock-modes.ts';
+import { type Risk, risksOf } from './risks.ts';
 import { mayBeSame, type NameAt, type RelationName, relationAt } from './table-names.ts';
 import { type Work, ways } from './work.ts';
 
@@ -41,6 +42,8 @@ export interface PlacedTable extends TouchedTable {
   readonly file: MigrationFile;
   /** First character of the statement. */
   readonly start: number;
+  /** What the statement does to the table that cannot be taken back, or that others rely on. */
+  readonly risks: readonly Risk[];
   /** False behind a statement that may give the role other rights, or make it another role. */
   readonly isOwnRole: boolean;
 }
@@ -71,10 +74,15 @@ export function touchedTables(pending: readonly Pick<Migration, 'up'>[]): Touche
       if (/^SET (LOCAL |SESSION )?(ROLE|AUTHORIZATION|SESSION AUTHORIZATION)\b/.test(`${keywords.join(' ')} `))
         isOther = true;
       const tokens = tokensOf(file.text, statement);
-      for (const touched of touchedBy(tokens)) {
+      const risks = risksOf(tokens);
+      for (const [at, touched] of touchedBy(tokens).entries()) {
         if (made.get(touched.relation.name)?.some((one) => mayBeSame(one, touched.relation))) continue;
         if (isElsewhere && touched.relation.schema === null) unplaced += 1;
-        else tables.push({ ...touched, file, start, isOwnRole: !isOther && !mayHaveGained });
+        else {
+          const isMeant = at === 0 || touched.need === 'drop' || touched.need === 'TRUNCATE';
+          const isOwnRole = !isOther && !mayHaveGained;
+          tables.push({ ...touched, file, start, risks: isMeant ? risks : [], isOwnRole });
+        }
       }
       for (const one of remadeBy(tokens)) made.set(one.name, [...(made.get(one.name) ?? []), one]);
       if (givesRights(tokens)) mayHaveGained = true;
