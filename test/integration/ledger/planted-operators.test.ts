@@ -34,7 +34,7 @@ test('operators planted in a schema of search_path are never taken for those of 
   const project = await openProject(
     pairs({
       '0001_a': ['CREATE TABLE a (id int);\nINSERT INTO a VALUES (1);', 'DROP TABLE a;'],
-      '0002_a': ['ALTER TABLE a ALTER id TYPE bigint;', 'SELECT 1;'],
+      '0002_a': ['ALTER TABLE a ALTER id TYPE bigint, ADD gone int;\nALTER TABLE a DROP gone;', 'SELECT 1;'],
       '0003_index': [index('id'), '-- pulse: no-transaction\nDROP INDEX CONCURRENTLY a_id;'],
     }),
     plainRole,
