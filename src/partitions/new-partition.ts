@@ -21,15 +21,22 @@ export const statementLimitMs = 3000;
  */
 export async function statementsApart(
   session: Session,
-  table: PartitionedTable,
+  table: Pick<PartitionedTable, 'key'>,
   model: TableName,
   made: TableName,
+  indexes: 'with indexes' | 'without indexes' = 'with indexes',
 ): Promise<readonly PlannedStatement[]> {
-  const rows = await session.rows<{ purpose: string; sql: string }>(apartQuery(table, model, made));
+  const rows = await session.rows<{ purpose: string; sql: string }>(apartQuery(table, model, made, indexes));
   return rows.map((row) => ({ purpose: row.purpose, sql: row.sql, lock: 'none on what clients use' }));
 }
 
-function apartQuery(table: PartitionedTable, model: TableName, made: TableName): Sql {
+function apartQuery(
+  table: Pick<PartitionedTable, 'key'>,
+  model: TableName,
+  made: TableName,
+  indexes: 'with indexes' | 'without indexes',
+): Sql {
+  const excluded = indexes === 'with indexes' ? '' : ' EXCLUDING INDEXES';
   const [from, to] = [ident(model.schema, model.name).text, ident(made.schema, made.name).text];
   const m = sql`pg_catalog.to_regclass(${from})::pg_catalog.oid`;
   return sql`WITH m AS (
@@ -47,7 +54,7 @@ function apartQuery(table: PartitionedTable, model: TableName, made: TableName):
 )
 SELECT purpose, sql FROM (
   SELECT 1 AS place, '' AS name, 'the partition, apart from the table' AS purpose,
-    'CREATE ' || CASE m.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END || ${`TABLE ${to} (LIKE ${from} INCLUDING ALL EXCLUDING IDENTITY EXCLUDING CONSTRAINTS)`}
+    'CREATE ' || CASE m.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END || ${`TABLE ${to} (LIKE ${from} INCLUDING ALL EXCLUDING IDENTITY EXCLUDING CONSTRAINTS${excluded})`}
     || COALESCE(' USING ' || pg_catalog.quote_ident(m.amname), '') || COALESCE(' WITH (' || m.options || ')', '')
     || COALESCE(' TABLESPACE ' || pg_catalog.quote_ident(m.spcname), '') AS sql
   FROM m

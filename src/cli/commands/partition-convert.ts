@@ -102,7 +102,7 @@ export function registerConversion(group: Command, addAction: AddAction): void {
   addAction(finish, runFinish);
 }
 
-const defaults = { period: 'month', lead: 3, duty: 0.5, retain: '24h' } as const;
+export const defaults = { period: 'month', lead: 3, duty: 0.5, retain: '24h' } as const;
 
 async function runConvert(invocation: Invocation, [table = '']: readonly string[]): Promise<Outcome> {
   const { flags } = invocation;
@@ -161,7 +161,8 @@ async function runFinish(invocation: Invocation, [table = '']: readonly string[]
   return runStep(invocation, table, 'finish');
 }
 
-async function withDeps(
+/** Runs a step of a conversion and tells how far that is by then. */
+export async function withDeps(
   invocation: Invocation,
   act: (deps: ConvertDeps, settings: Settings) => Promise<Conversion>,
 ): Promise<Outcome> {
@@ -198,7 +199,8 @@ async function showStatus(invocation: Invocation, [table]: readonly string[]): P
   }
 }
 
-function retainOf(text: string): number {
+/** The duration in milliseconds. Throws `usage` for none. */
+export function retainOf(text: string): number {
   const milliseconds = parseDuration(text);
   if (milliseconds !== null) return milliseconds;
   throw new PulseError('usage', `--retain takes a duration, not "${text}"`, { hint: 'for example: --retain 24h' });
@@ -216,8 +218,15 @@ function dutyOf(flags: Invocation['flags']): number {
 
 const next: Readonly<Partial<Record<ConversionStatus['phase'], (status: ConversionStatus) => string>>> = {
   completed: ({ oldTable, mayFinish, strategy, ...status }) =>
-    `${strategy === 'copy' ? `${oldTable} is kept; ${mayFinish ? 'drop it' : 'later drop it'}` : `${oldTable} holds what there was; ${mayFinish ? 'end it' : 'later end it'}`}: pulse-migrate partition finish ${typedName(status)} --i-know; or go back: pulse-migrate partition rollback ${typedName(status)}`,
-  finished: ({ strategy }) => (strategy === 'copy' ? 'the old table is dropped' : 'there is no way back any more'),
+    strategy === 'split'
+      ? `${oldTable} is what it was, kept apart; ${mayFinish ? 'drop it' : 'later drop it'}: pulse-migrate partition finish ${typedName(status)} --i-know`
+      : `${strategy === 'copy' ? `${oldTable} is kept; ${mayFinish ? 'drop it' : 'later drop it'}` : `${oldTable} holds what there was; ${mayFinish ? 'end it' : 'later end it'}`}: pulse-migrate partition finish ${typedName(status)} --i-know; or go back: pulse-migrate partition rollback ${typedName(status)}`,
+  finished: ({ strategy }) =>
+    ({
+      copy: 'the old table is dropped',
+      attach: 'there is no way back any more',
+      split: 'the partition that was split is dropped',
+    })[strategy],
   aborted: () => 'the table is as it was',
   'rolled-back': () => 'the old table is back, with everything that was written',
 };
@@ -244,7 +253,7 @@ function rendered(status: ConversionStatus, style: Style): string {
     next[phase]?.(status) ??
     `go on: pulse-migrate partition resume ${table}${status.swappedAt === null ? `; or give it up: pulse-migrate partition abort ${table}` : ''}`;
   return [
-    `${style.strong(name)} by ${key}, a partition each ${period}: ${phase}${time}`,
+    `${style.strong(name)}${status.strategy === 'split' ? ' split' : ''} by ${key}, a partition each ${period}: ${phase}${time}`,
     style.faint(`  ${facts.join(', ')}`),
     ...(status.isClosed
       ? [style.careful(`  no row at or behind ${status.cutover} is taken until it goes on or is given up`)]

@@ -14,11 +14,12 @@ import { registerDetach } from './partition-detach.ts';
 import { registerDrain } from './partition-drain.ts';
 import { day, longestLockMs, script } from './partition-flags.ts';
 import { registerPlan } from './partition-plan.ts';
+import { registerSplit } from './partition-split.ts';
 
 export function registerPartition(program: Command, addAction: AddAction): void {
   const group = program
     .command('partition')
-    .summary('partitions by time: plan, convert, make, drain, detach, archive')
+    .summary('partitions by time: plan, convert, split, make, drain, detach, archive')
     .description('Looks after tables that are partitioned by a date or a time.');
   examples(group, [
     ['pulse-migrate partition create-next', 'daily, from cron: the partitions of the next periods exist'],
@@ -74,6 +75,7 @@ export function registerPartition(program: Command, addAction: AddAction): void 
   registerPlan(group, addAction);
   registerArchive(group, addAction);
   registerConversion(group, addAction);
+  registerSplit(group, addAction);
   registerDetach(group, addAction);
   registerDrain(group, addAction);
 }

@@ -1,31 +1,22 @@
 import { PulseError } from '../../errors.ts';
-import { StatementError } from '../../postgres/errors.ts';
-import { ident, join, raw, sql } from '../../postgres/sql.ts';
+import { ident, sql } from '../../postgres/sql.ts';
 import type { ClosedRange, KeyType } from '../bounds.ts';
 import { type Calendar, calendarOf, type Instant, instantOf, type Period } from '../calendar.ts';
 import type { TableName } from '../catalog.ts';
 import { fitted } from '../leaf-name.ts';
-import { typedName } from '../shown-name.ts';
 import { assertNoneBehind, attachRanges, cutoverOf } from './attach/cutover.ts';
 import { attachSpecOf } from './attach/spec.ts';
-import {
-  type Conversion,
-  type ConversionSpec,
-  conversionTable,
-  installConversions,
-  type PlannedIndex,
-  partsOf,
-  readConversion,
-} from './conversion.ts';
+import { captureParts } from './capture-parts.ts';
+import { type Conversion, type ConversionSpec, installConversions, type PlannedIndex, partsOf } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { extentOf, type LeavesAsked, leafNames, leafRanges } from './leaves.ts';
 import { newTable } from './new-table.ts';
+import { recordConversion } from './record.ts';
 import { lostKeys, refusalsOf } from './refusals.ts';
 import { registriesOf, registryParts } from './registry.ts';
 import { nameSql, plainSettings, readSourceFacts, relationOid, type SourceFacts } from './source-facts.ts';
 import type { Strategy } from './strategy.ts';
 import { structureOf } from './structure.ts';
-import { ownBegin } from './under-lock.ts';
 import { type UniqueChoice, withColumn } from './widen.ts';
 
 /** What the operator asks for. */
@@ -104,44 +95,18 @@ interface Prepared {
 
 async function prepare(work: Work, input: ConvertInput, prepared: Prepared): Promise<Conversion> {
   const { facts, ranges, names, cutover } = prepared;
-  const { session, toolSchema } = work;
-  const table = ident(toolSchema, conversionTable);
-  try {
-    await session.run(ownBegin());
-    const [row] = await session.rows<{
-      id: number;
-    }>(sql`INSERT INTO ${table} (source_oid, schema_name, table_name, phase, spec, tool_version)
-VALUES (${facts.oid}, ${facts.schema}, ${facts.name}, 'prepared', '{}', ${work.toolVersion}) RETURNING id::pg_catalog.float8 AS id`);
-    const id = row?.id ?? 0;
+  return recordConversion(work, facts, async (id) => {
     const copying = specOf(facts, input, names, id);
-    const spec = cutover === null ? copying : await attachSpecOf(session, facts, copying, cutover);
+    const spec = cutover === null ? copying : await attachSpecOf(work.session, facts, copying, cutover);
     const means =
       cutover === null
         ? [
-            ...captureParts(facts, spec, partsOf(toolSchema, id)),
+            ...captureParts(facts, spec, partsOf(work.toolSchema, id)),
             ...(spec.registries ?? []).flatMap((registry) => registryParts(facts, registry)),
           ]
         : spec.indexes.map((index) => index.sql);
-    await session.run([...newTable(facts, spec, ranges), ...means].join(';\n'));
-    const target = nameSql({ schema: facts.schema, name: spec.newName });
-    await session.run(
-      sql`UPDATE ${table} SET spec = ${JSON.stringify(spec)}, target_oid = ${target}::pg_catalog.regclass::pg_catalog.oid WHERE id = ${id}; COMMIT`
-        .text,
-    );
-    return await readConversion(session, toolSchema, id);
-  } catch (error) {
-    await session.run('ROLLBACK').catch(() => {});
-    if (
-      error instanceof StatementError &&
-      error.sqlstate === '23505' &&
-      error.constraint === 'partition_conversion_one_idx'
-    ) {
-      throw new PulseError('not-possible', `${facts.name} is being converted already`, {
-        hint: `pulse-migrate partition resume ${typedName(facts)}`,
-      });
-    }
-    throw error;
-  }
+    return { spec, statements: [...newTable(facts, spec, ranges), ...means] };
+  });
 }
 
 function specOf(facts: SourceFacts, input: ConvertInput, leaves: readonly TableName[], id: number): ConversionSpec {
@@ -216,49 +181,4 @@ function plannedIndexes(
       sql: statements.join(';\n'),
     };
   });
-}
-
-/**
- * The logs of keys and the functions that write them: as their owner, so that clients need no right on them, and with
- * names that no search_path can turn elsewhere. A row's old and new key, since an update may change it.
- */
-function captureParts(facts: SourceFacts, spec: ConversionSpec, parts: ReturnType<typeof partsOf>): readonly string[] {
-  const key = [...spec.identifier, ident(spec.key.column).text];
-  const columns = join(key.map((name, index) => raw(`${name} AS ${logColumn(index)}`))).text;
-  const of = (row: string) => key.map((name) => `${row}.${name}`).join(', ');
-  const into = `(${key.map((_, index) => logColumn(index)).join(', ')})`;
-  const head = 'RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS';
-  const log = (name: string): readonly string[] => [
-    `CREATE TABLE ${name} AS SELECT ${columns} FROM ${nameSql(facts)} WITH NO DATA`,
-    `ALTER TABLE ${name} ADD COLUMN seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000)`,
-    `CREATE INDEX ON ${name} ${into}`,
-  ];
-  return [
-    ...log(parts.log),
-    ...log(parts.reverseLog),
-    // With transition tables: measured 4 % on a large INSERT, where a trigger for each row costs 24 %.
-    `CREATE FUNCTION ${parts.capture}() ${head} $$
-BEGIN
-  IF TG_OP <> 'DELETE' THEN INSERT INTO ${parts.log} ${into} SELECT ${of('n')} FROM pulse_new AS n; END IF;
-  IF TG_OP <> 'INSERT' THEN INSERT INTO ${parts.log} ${into} SELECT ${of('o')} FROM pulse_old AS o; END IF;
-  RETURN NULL;
-END $$`,
-    // For each row: on a partitioned table the other kind sees neither a write to a partition nor a cascade (measured).
-    `CREATE FUNCTION ${parts.reverseCapture}() ${head} $$
-BEGIN
-  IF TG_OP <> 'DELETE' THEN INSERT INTO ${parts.reverseLog} ${into} VALUES (${of('NEW')}); END IF;
-  IF TG_OP <> 'INSERT' THEN INSERT INTO ${parts.reverseLog} ${into} VALUES (${of('OLD')}); END IF;
-  RETURN NULL;
-END $$`,
-    `CREATE FUNCTION ${parts.guard}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  RAISE EXCEPTION '% cannot be truncated while pulse-migrate converts it to partitions', TG_TABLE_NAME
-    USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'use DELETE; or end the conversion first: pulse-migrate partition status';
-END $$`,
-  ];
-}
-
-/** The columns of a log: those of the primary key, then the partition key. */
-export function logColumn(index: number): string {
-  return `k${index}`;
 }

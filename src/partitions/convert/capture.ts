@@ -25,7 +25,7 @@ export async function beginCapture(work: Work, conversion: Conversion): Promise<
     delete: 'OLD TABLE AS pulse_old',
   };
   const triggers = captureTriggers.flatMap((what) => [
-    `CREATE TRIGGER ${triggerName(what)} AFTER ${what.toUpperCase()} ON ${source} REFERENCING ${tables[what]} FOR EACH STATEMENT EXECUTE FUNCTION ${parts.capture}()`,
+    `CREATE TRIGGER ${triggerName(what)} AFTER ${what.toUpperCase()} ON ${source} ${conversion.spec.split === undefined ? `REFERENCING ${tables[what]} FOR EACH STATEMENT` : 'FOR EACH ROW'} EXECUTE FUNCTION ${parts.capture}()`,
     `ALTER TABLE ${source} ENABLE ALWAYS TRIGGER ${triggerName(what)}`,
   ]);
   await underLock(

@@ -8,11 +8,13 @@ import { dropRegistry } from './registry.ts';
 import { dropReverse } from './roll-back.ts';
 import { validateKeys } from './settle.ts';
 import { nameSql } from './source-facts.ts';
+import { openDefault } from './split/exchange.ts';
 import { ownBegin, underLock } from './under-lock.ts';
 
 /** Takes the triggers off the table, which goes on as if nothing had been; what was made beside it is dropped next. */
 export async function abandon(work: Work, conversion: Conversion): Promise<Conversion> {
   const { session, toolSchema } = work;
+  const { spec } = conversion;
   const source = nameSql(conversion);
   await underLock(
     work,
@@ -20,7 +22,9 @@ export async function abandon(work: Work, conversion: Conversion): Promise<Conve
     'ending the capture of changes',
     () => `LOCK TABLE ONLY ${source} IN ACCESS EXCLUSIVE MODE`,
     async () => {
-      await session.run(dropCapture(source));
+      await session.run(
+        [dropCapture(source), ...(spec.split === undefined ? [] : openDefault(spec.split))].join(';\n'),
+      );
       const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'aborted'`));
       if (moved.length === 0) throw lostTrack(conversion);
     },
@@ -42,6 +46,13 @@ export async function giveUpOld(work: Work, conversion: Conversion): Promise<Con
       if (moved.length === 0) throw lostTrack(conversion);
     },
   );
+  return readConversion(session, toolSchema, conversion.id);
+}
+
+/** Behind a split nothing is logged, and nobody uses what the partition was: it is dropped next. */
+export async function giveUpPartition({ session, toolSchema }: Work, conversion: Conversion): Promise<Conversion> {
+  const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'finishing'`));
+  if (moved.length === 0) throw lostTrack(conversion);
   return readConversion(session, toolSchema, conversion.id);
 }
 

@@ -7,6 +7,7 @@ import type { Period } from '../calendar.ts';
 import type { TableName } from '../catalog.ts';
 import type { AttachSpec } from './attach/spec.ts';
 import type { Registry } from './registry.ts';
+import type { SplitSpec } from './split/spec.ts';
 import type { UniqueChoice } from './widen.ts';
 
 /**
@@ -52,6 +53,8 @@ export interface ConversionSpec {
   readonly oldName: string;
   /** Of a conversion that makes the table itself the first partition; one that copies has none. */
   readonly attach?: AttachSpec;
+  /** Of a partition that is cut into smaller ones. */
+  readonly split?: SplitSpec;
   readonly leaves: readonly TableName[];
   readonly indexes: readonly PlannedIndex[];
   /** For keys that are kept unique over all partitions; of a conversion that was begun by an older version there are none. */

@@ -1,6 +1,6 @@
 import { ident, raw, sql } from '../../postgres/sql.ts';
-import { logColumn } from './begin.ts';
 import { copyAnew, listOf } from './capture.ts';
+import { logColumn } from './capture-parts.ts';
 import { type Conversion, conversionTable, moveOn, partsOf, readConversion } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { lostTrack } from './failures.ts';

@@ -7,7 +7,7 @@ import type { TableName } from '../catalog.ts';
 import { fitted, leafName, numbered } from '../leaf-name.ts';
 
 /** Above so many partitions a statement that does not name the time takes too many locks and too long to plan. */
-const mostLeaves = 400;
+export const mostLeaves = 400;
 
 export interface Extent {
   /** The first and the last time in the table; null for an empty one. */

@@ -36,7 +36,7 @@ export function refusalsOf(facts: SourceFacts, wanted: Wanted): readonly Refusal
 
 type Rule = readonly [isRefused: boolean, message: string, hint: string];
 
-function told(rules: readonly Rule[]): Refusal[] {
+export function told(rules: readonly Rule[]): Refusal[] {
   return rules.filter(([isRefused]) => isRefused).map(([, message, hint]) => ({ message, hint }));
 }
 
@@ -127,7 +127,7 @@ export function lostKeys(facts: SourceFacts, column: string): SourceFacts['index
   return facts.indexes.filter(({ unique, columns }) => unique && !columns.includes(column));
 }
 
-function isOwnType({ columns }: SourceFacts, name: string | null): boolean {
+export function isOwnType({ columns }: SourceFacts, name: string | null): boolean {
   return columns.some((of) => of.name === name && of.ownType);
 }
 

@@ -1,6 +1,6 @@
 import { StatementError } from '../../postgres/errors.ts';
 import { raw, type Sql, sql } from '../../postgres/sql.ts';
-import { logColumn } from './begin.ts';
+import { logColumn } from './capture-parts.ts';
 import { type Conversion, partsOf } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { nameSql } from './source-facts.ts';
@@ -14,6 +14,9 @@ const batchEntries = 1000;
 
 /** When no more than so many are left, the rest is brought under the lock of the swap. */
 const fewEntries = 200;
+
+/** More changes than this are not brought under the lock of an exchange. */
+export const mostUnderLock = 2000;
 
 interface Road {
   readonly log: string;

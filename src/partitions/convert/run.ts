@@ -2,7 +2,7 @@ import { PulseError } from '../../errors.ts';
 import { blockerWatch } from '../../postgres/blockers.ts';
 import { explainOwnStatement } from '../../postgres/errors.ts';
 import { ident, sql } from '../../postgres/sql.ts';
-import { typedName } from '../shown-name.ts';
+import { isTyped, typedName } from '../shown-name.ts';
 import { abandonAttach, clearAwayAttach, giveUpKeys } from './attach/clear-away.ts';
 import { proveCutover } from './attach/cutover-check.ts';
 import { buildExtraIndexes } from './attach/extra-indexes.ts';
@@ -13,7 +13,7 @@ import { swapByAttach } from './attach/swap.ts';
 import { beginConversion, type ConvertInput } from './begin.ts';
 import { buildIndexes } from './build-indexes.ts';
 import { beginCapture } from './capture.ts';
-import { abandon, clearAway, giveUpOld } from './clear-away.ts';
+import { abandon, clearAway, giveUpOld, giveUpPartition } from './clear-away.ts';
 import { type Conversion, conversionTable, type Phase, readConversion, readConversions } from './conversion.ts';
 import { copyRows } from './copy.ts';
 import type { ConvertDeps, Work } from './deps.ts';
@@ -21,6 +21,9 @@ import { catchUp } from './replay.ts';
 import { rollBack } from './roll-back.ts';
 import { settle } from './settle.ts';
 import { relationOid } from './source-facts.ts';
+import { beginSplit, type SplitInput } from './split/begin.ts';
+import { closeDefault, exchangePieces } from './split/exchange.ts';
+import type { SplitSpec } from './split/spec.ts';
 import { prepareWayBack, swap } from './swap.ts';
 import { verifyCopy } from './verify.ts';
 
@@ -28,6 +31,14 @@ import { verifyCopy } from './verify.ts';
 export async function convert(deps: ConvertDeps, input: ConvertInput): Promise<Conversion> {
   return working(deps, async (work) => {
     const begun = await beginConversion(work, input);
+    return exclusively(work, begun, () => goOn(work, begun));
+  });
+}
+
+/** Cuts a partition that clients go on using into smaller ones. Throws as its steps do. */
+export async function split(deps: ConvertDeps, input: SplitInput): Promise<Conversion> {
+  return working(deps, async (work) => {
+    const begun = await beginSplit(work, input);
     return exclusively(work, begun, () => goOn(work, begun));
   });
 }
@@ -49,7 +60,10 @@ export async function abort(deps: ConvertDeps, table: string): Promise<Conversio
     const { name, phase } = conversion;
     if (isAny(phase, ['swapped', 'completed'])) {
       throw new PulseError('not-possible', `${name} consists of partitions by now`, {
-        hint: `pulse-migrate partition rollback ${typedName(conversion)}`,
+        hint:
+          conversion.spec.split === undefined
+            ? `pulse-migrate partition rollback ${typedName(conversion)}`
+            : `pulse-migrate partition resume ${typedName(conversion)}`,
       });
     }
     return clearedAway(work, isOver(phase) ? conversion : await stepsOf(conversion).abandon(work));
@@ -62,8 +76,13 @@ export async function abort(deps: ConvertDeps, table: string): Promise<Conversio
  */
 export async function undo(deps: ConvertDeps, table: string): Promise<Conversion> {
   return onOne(deps, table, async (work, conversion) => {
-    const { name, phase } = conversion;
+    const { name, phase, spec } = conversion;
     if (phase === 'rolled-back') return clearedAway(work, conversion);
+    if (spec.split !== undefined && isAny(phase, ['swapped', 'completed'])) {
+      throw new PulseError('not-possible', `${name} is split, and a split has no way back`, {
+        hint: `what it was is kept as ${spec.oldName}, as it was at ${conversion.swappedAt}, until: pulse-migrate partition finish ${typedName(conversion)} --i-know`,
+      });
+    }
     if (!isAny(phase, ['swapped', 'completed'])) {
       throw new PulseError('not-possible', `the conversion of ${name} is ${phase}: there is nothing to roll back`, {
         hint:
@@ -117,7 +136,14 @@ function isOver(phase: Phase): boolean {
 
 /** What the strategies do each in its own way. */
 function stepsOf(conversion: Conversion) {
-  const { attach } = conversion.spec;
+  const { attach, split: cut } = conversion.spec;
+  if (cut !== undefined) {
+    return {
+      abandon: (work: Work) => abandon(work, conversion),
+      rollBack: async () => conversion,
+      giveUpOld: (work: Work) => giveUpPartition(work, conversion),
+    };
+  }
   return attach === undefined
     ? {
         abandon: (work: Work) => abandon(work, conversion),
@@ -162,6 +188,7 @@ async function goOnAttaching(work: Work, begun: Conversion, attach: AttachSpec):
 
 /** One step after the other, each from what the row of the conversion says. */
 async function goOnCopying(work: Work, begun: Conversion): Promise<Conversion> {
+  const { split } = begun.spec;
   let conversion = begun;
   for (;;) {
     switch (conversion.phase) {
@@ -177,8 +204,9 @@ async function goOnCopying(work: Work, begun: Conversion): Promise<Conversion> {
       case 'replaying':
         await catchUp(work, conversion, 'forward');
         await verifyCopy(work, conversion);
-        await prepareWayBack(work, conversion);
-        conversion = await swap(work, conversion);
+        conversion = await (split === undefined
+          ? exchangeTables(work, conversion)
+          : exchangePartitions(work, conversion, split));
         break;
       case 'swapped':
         conversion = await settle(work, conversion);
@@ -189,6 +217,16 @@ async function goOnCopying(work: Work, begun: Conversion): Promise<Conversion> {
         return conversion.endedAt === null ? clearAway(work, conversion) : conversion;
     }
   }
+}
+
+async function exchangeTables(work: Work, conversion: Conversion): Promise<Conversion> {
+  await prepareWayBack(work, conversion);
+  return swap(work, conversion);
+}
+
+async function exchangePartitions(work: Work, conversion: Conversion, spec: SplitSpec): Promise<Conversion> {
+  await closeDefault(work, conversion, spec);
+  return exchangePieces(work, conversion, spec);
 }
 
 async function onOne(
@@ -207,7 +245,10 @@ async function onOne(
 async function openConversion({ session, toolSchema }: Work, table: string): Promise<Conversion> {
   const oid = await relationOid(session, table);
   const open = await readConversions(session, toolSchema, sql`ended_at IS NULL`);
-  const found = open.find(({ sourceOid, targetOid }) => oid !== null && [sourceOid, targetOid].includes(oid));
+  const found =
+    open.find(({ sourceOid, targetOid }) => oid !== null && [sourceOid, targetOid].includes(oid)) ??
+    // Behind its split nothing has the partition's name.
+    open.find((conversion) => conversion.spec.split !== undefined && isTyped(conversion, table));
   if (found !== undefined) return found;
   throw new PulseError('not-possible', `no conversion of ${table} is under way`, {
     hint: 'pulse-migrate partition status shows all of them',

@@ -12,12 +12,14 @@ import { ownBegin, underLock } from './under-lock.ts';
  */
 export async function settle(work: Work, conversion: Conversion): Promise<Conversion> {
   const { session, toolSchema } = work;
-  const live = nameSql(conversion);
+  const { split } = conversion.spec;
+  const oid = split?.parent.oid ?? conversion.targetOid;
+  const live = nameSql(split?.parent ?? conversion);
   await validateKeys(
     work,
-    sql`SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = ${conversion.targetOid}::pg_catalog.oid`,
+    sql`SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = ${oid}::pg_catalog.oid`,
   );
-  const keys = await missingKeys(work, conversion);
+  const keys = await missingKeys(work, conversion, oid);
   // Readers of the table go on: a foreign key is added beside them.
   const locks = (attempt: number) => locksOf(conversion, [live], attempt, 'SHARE ROW EXCLUSIVE');
   await underLock(work, conversion, 'the foreign keys of the table', locks, async () => {
@@ -48,9 +50,10 @@ WHERE k.contype = 'f' AND NOT k.convalidated AND k.conrelid IN (${tables}) ORDER
   }
 }
 
-async function missingKeys({ session }: Work, { spec, targetOid }: Conversion) {
+async function missingKeys({ session }: Work, { spec }: Conversion, oid: number) {
   const there = await session.rows<{ name: string }>(
-    sql`SELECT k.conname AS name FROM pg_catalog.pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = ${targetOid}::pg_catalog.oid`,
+    sql`SELECT k.conname AS name FROM pg_catalog.pg_constraint AS k WHERE k.contype = 'f' AND k.conrelid = ${oid}::pg_catalog.oid`,
   );
-  return spec.foreignKeys.filter((key) => !there.some(({ name }) => name === key.name));
+  const ofTable = spec.split?.parentKeys ?? spec.foreignKeys.map(({ name }) => name);
+  return spec.foreignKeys.filter((key) => ofTable.includes(key.name) && !there.some(({ name }) => name === key.name));
 }

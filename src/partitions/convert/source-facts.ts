@@ -227,7 +227,7 @@ function factsQuery(oid: Sql, toolSchema: string): Sql {
        'source', CASE WHEN l.lanname IN ('plpgsql', 'sql') THEN p.prosrc END, 'definition', pg_catalog.pg_get_triggerdef(t.oid))
      FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
      JOIN pg_catalog.pg_namespace AS pn ON pn.oid = p.pronamespace
-     WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND pn.nspname <> ${sql`${toolSchema}`.text}`),
+     WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgparentid = 0::pg_catalog.oid AND pn.nspname <> ${sql`${toolSchema}`.text}`),
   )},
   'policies', ${q(
     array(`SELECT p.polname, pg_catalog.json_build_object('name', p.polname, 'sql', pg_catalog.format('CREATE POLICY %I ON %I.%I AS %s FOR %s TO %s%s%s',

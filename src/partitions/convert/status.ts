@@ -13,7 +13,7 @@ export interface ConversionStatus extends TableName {
   readonly key: string;
   readonly period: string;
   readonly unique: string | null;
-  readonly strategy: Strategy;
+  readonly strategy: Strategy | 'split';
   /** With `attach`: where the table ends as a partition; from its CHECK to the exchange it takes no row behind it. */
   readonly cutover: string | null;
   /** Whether it takes no row behind the cutover now. */
@@ -70,14 +70,14 @@ export async function statusOf(
     key: spec.key.column,
     period: spec.period,
     unique: spec.unique,
-    strategy: spec.attach === undefined ? 'copy' : 'attach',
+    strategy: spec.split !== undefined ? 'split' : spec.attach === undefined ? 'copy' : 'attach',
     cutover: spec.attach?.cutover ?? null,
     isClosed: spec.attach !== undefined && (await isClosed(session, conversion, spec.attach)),
     copied: share,
     rowsCopied,
     rowsPerSecond: rate === null ? null : Math.round(rate),
     secondsLeft: phase !== 'copying' || share === 0 ? null : Math.round((copyMs * (1 - share)) / share / 1000),
-    backlog: endedAt === null && spec.attach === undefined ? await entries(session, toolSchema, conversion) : 0,
+    backlog: isLogged(conversion) ? await entries(session, toolSchema, conversion) : 0,
     ...(await indexesOf(session, conversion)),
     worstLockMs: Math.round(conversion.worstLockMs),
     startedAt: conversion.startedAt,
@@ -87,6 +87,11 @@ export async function statusOf(
     mayFinish: phase === 'completed' && conversion.mayFinish,
     lastError: conversion.lastError,
   };
+}
+
+/** Where nothing is copied there is no log, and behind a split nothing is logged. */
+function isLogged({ spec, swappedAt, endedAt }: Conversion): boolean {
+  return endedAt === null && spec.attach === undefined && (spec.split === undefined || swappedAt === null);
 }
 
 async function indexesOf(session: Session, conversion: Conversion) {

@@ -4,7 +4,7 @@ import { type Conversion, moveOn, partsOf, readConversion } from './conversion.t
 import type { Work } from './deps.ts';
 import { dependentsAgain, locksOf, ontoPartitions, publicationsAgain, renames } from './exchange.ts';
 import { lostTrack } from './failures.ts';
-import { backlogOf, catchUp, replayRest } from './replay.ts';
+import { backlogOf, catchUp, mostUnderLock, replayRest } from './replay.ts';
 import { nameSql, type SourceFacts } from './source-facts.ts';
 import { unchangedFacts } from './unchanged.ts';
 import { NotYet, ownBegin, underLock } from './under-lock.ts';
@@ -29,9 +29,6 @@ WHERE t.tgrelid = ${targetOid}::pg_catalog.oid AND t.tgname = ${triggerName('rev
   ];
   await session.run(`${ownBegin()}; ${statements.join(';\n')}; COMMIT`);
 }
-
-/** More changes than this are not brought under the lock of the swap. */
-const mostUnderLock = 2000;
 
 /**
  * The new table takes the place of the old one in one transaction, with the last changes: before its COMMIT nothing is

@@ -1,7 +1,7 @@
 import { PulseError } from '../../errors.ts';
 import { raw, type Sql, sql } from '../../postgres/sql.ts';
 import { typedName } from '../shown-name.ts';
-import { logColumn } from './begin.ts';
+import { logColumn } from './capture-parts.ts';
 import { type Conversion, partsOf } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { registryCounts } from './registry.ts';
