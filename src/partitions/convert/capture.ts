@@ -3,10 +3,10 @@ import { type Conversion, conversionTable, moveOn, partsOf, readConversion } fro
 import type { Work } from './deps.ts';
 import { lostTrack } from './failures.ts';
 import { nameSql } from './source-facts.ts';
-import { underLock } from './under-lock.ts';
+import { ownBegin, underLock } from './under-lock.ts';
 
 /** Triggers of ours on the table. They fire under every session_replication_role. */
-const captureTriggers = ['insert', 'update', 'delete'] as const;
+export const captureTriggers = ['insert', 'update', 'delete'] as const;
 
 /** Names of the triggers, which stand beside the user's own. */
 export const triggerName = (what: string): string => `pulse_migrate_${what}`;
@@ -68,11 +68,16 @@ const sizeNow = ({
  */
 export async function copyAnew({ session, toolSchema }: Work, conversion: Conversion): Promise<Conversion> {
   const target = nameSql({ schema: conversion.schema, name: conversion.spec.newName });
-  await session.run(
-    `BEGIN; LOCK TABLE ONLY ${nameSql(conversion)} IN ACCESS SHARE MODE; TRUNCATE ${target};
+  try {
+    await session.run(
+      `${ownBegin()}; LOCK TABLE ONLY ${nameSql(conversion)} IN ACCESS SHARE MODE; TRUNCATE ${target};
 UPDATE ${ident(toolSchema, conversionTable).text} SET next_block = 0, rows_copied = 0, ${sizeNow(conversion).text}
 WHERE id = ${conversion.id} AND phase = 'copying'; COMMIT`,
-  );
+    );
+  } catch (error) {
+    await session.run('ROLLBACK').catch(() => {});
+    throw error;
+  }
   return readConversion(session, toolSchema, conversion.id);
 }
 

@@ -56,6 +56,8 @@ export interface ConversionSpec {
   /** Of a partition that is cut into smaller ones. */
   readonly split?: SplitSpec;
   readonly leaves: readonly TableName[];
+  /** The partitions as they came into use with the exchange, by which one that was dropped and made again is known. */
+  readonly exchanged?: ReadonlyArray<TableName & { readonly oid: number }>;
   readonly indexes: readonly PlannedIndex[];
   /** For keys that are kept unique over all partitions; of a conversion that was begun by an older version there are none. */
   readonly registries?: readonly Registry[];

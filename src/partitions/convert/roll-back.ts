@@ -9,6 +9,7 @@ import { dependentsAgain, locksOf, publicationsAgain, renames } from './exchange
 import { explainMisfit, lostTrack } from './failures.ts';
 import { backlogOf, catchUp, replayRest } from './replay.ts';
 import { nameSql, readSourceFacts } from './source-facts.ts';
+import { assertWayBackCaptured } from './still-captured.ts';
 import { NotYet, underLock } from './under-lock.ts';
 
 /** Fewer than on the way there: each is looked for in every partition. */
@@ -33,6 +34,7 @@ export async function rollBack(work: Work, conversion: Conversion): Promise<Conv
       async () => {
         await assertAllThere(work, conversion);
         await assertNothingAdded(work, conversion);
+        await assertWayBackCaptured(work, conversion);
         const left = await backlogOf(work, conversion, 'back');
         if (left > mostUnderLock) throw new NotYet(`${left} changes came in meanwhile`);
         await replayRest(work, conversion, 'back');
@@ -102,9 +104,14 @@ WHERE a.attrelid = ${targetOid}::pg_catalog.oid AND a.attnum > 0 AND NOT a.attis
 
 /** A partition that was detached or dropped took its rows along, of which the log says nothing. */
 async function assertAllThere({ session }: Work, { name, spec, targetOid }: Conversion): Promise<void> {
-  const there = await session.rows<{ name: string }>(sql`SELECT c.relname AS name FROM pg_catalog.pg_inherits AS i
-JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = ${targetOid}::pg_catalog.oid`);
-  const gone = spec.leaves.filter((leaf) => !there.some((partition) => partition.name === leaf.name));
+  const there = await session.rows<
+    TableName & { oid: number }
+  >(sql`SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid,
+  n.nspname AS schema, c.relname AS name FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE i.inhparent = ${targetOid}::pg_catalog.oid`);
+  const gone =
+    spec.exchanged?.filter(({ oid }) => !there.some((partition) => partition.oid === oid)) ??
+    spec.leaves.filter((leaf) => !there.some((partition) => nameSql(partition) === nameSql(leaf)));
   if (gone.length === 0) return;
   throw new PulseError(
     'not-possible',

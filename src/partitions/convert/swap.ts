@@ -6,6 +6,7 @@ import { dependentsAgain, locksOf, ontoPartitions, publicationsAgain, renames } 
 import { lostTrack } from './failures.ts';
 import { backlogOf, catchUp, mostUnderLock, replayRest } from './replay.ts';
 import { nameSql, type SourceFacts } from './source-facts.ts';
+import { assertCaptured } from './still-captured.ts';
 import { unchangedFacts } from './unchanged.ts';
 import { NotYet, ownBegin, underLock } from './under-lock.ts';
 
@@ -45,12 +46,17 @@ export async function swap(work: Work, conversion: Conversion): Promise<Conversi
     locks,
     async () => {
       const facts = await unchangedFacts(work, conversion);
+      await assertCaptured(work, conversion);
       const left = await backlogOf(work, conversion);
       if (left > mostUnderLock) throw new NotYet(`${left} changes came in meanwhile`);
       await replayRest(work, conversion, 'forward');
       await session.run(exchange(work, conversion, facts).join(';\n'));
       const moved = await session.rows(
-        moveOn(toolSchema, conversion, sql`phase = 'swapped', swapped_at = pg_catalog.clock_timestamp()`),
+        moveOn(
+          toolSchema,
+          conversion,
+          sql`phase = 'swapped', swapped_at = pg_catalog.clock_timestamp(), ${leavesNow(conversion)}`,
+        ),
       );
       if (moved.length === 0) throw lostTrack(conversion);
     },
@@ -58,6 +64,13 @@ export async function swap(work: Work, conversion: Conversion): Promise<Conversi
   );
   return readConversion(session, toolSchema, conversion.id);
 }
+
+const leavesNow = ({
+  targetOid,
+}: Conversion) => sql`spec = spec OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('exchanged', (SELECT pg_catalog.jsonb_agg(
+  pg_catalog.jsonb_build_object('oid', c.oid::pg_catalog.int8, 'schema', n.nspname, 'name', c.relname))
+  FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE i.inhparent = ${targetOid}::pg_catalog.oid))`;
 
 function exchange({ toolSchema }: Work, conversion: Conversion, facts: SourceFacts): readonly string[] {
   const { schema, name, spec } = conversion;

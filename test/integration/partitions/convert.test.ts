@@ -189,10 +189,10 @@ test('VACUUM FULL in the middle of the copy begins it anew, and TRUNCATE is refu
 }) => {
   await database.admin(`${logs}DELETE FROM logs WHERE id % 3 = 0`);
   const project = await openProject(null, database);
-  await using writer = await openSession(database.url);
-  await writer.run('BEGIN; LOCK TABLE logs IN ROW EXCLUSIVE MODE');
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; SELECT 1 FROM logs LIMIT 1');
   await project.cli([...convert('logs', '--by', 'at'), '--lock-timeout', '1ms', '--quiet']);
-  await writer.run('ROLLBACK');
+  await reader.run('ROLLBACK');
   // As a run leaves it that was killed between two batches.
   await database.admin(
     `UPDATE pulse_migrate.partition_conversion SET phase = 'copying', filenode = 1, blocks = 1, next_block = 0`,
@@ -276,6 +276,48 @@ test('a rollback is refused where a partition has gone, since its rows would com
   expect(run.json()).toMatchObject({
     exitCode: 2,
     error: { message: expect.stringContaining('logs_2026_08 is not part of it any more') },
+  });
+});
+
+test.for([
+  [
+    'a partition was dropped and made again',
+    "DROP TABLE logs_2026_08; CREATE TABLE logs_2026_08 PARTITION OF logs FOR VALUES FROM ('2026-08-01 00:00+00') TO ('2026-09-01 00:00+00')",
+    'logs_2026_08 is not part of it any more',
+  ],
+  [
+    'the log for the way back was turned off on a partition',
+    'ALTER TABLE logs_2026_09 DISABLE TRIGGER pulse_migrate_reverse',
+    'pulse_migrate_reverse is disabled or gone on logs_2026_09',
+  ],
+] as const)('a rollback is refused where %s, and changes nothing', async ([, statement, why], { database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(convert('logs', '--by', 'at'));
+  await database.admin(statement);
+  const before = await database.admin('SELECT * FROM logs ORDER BY id');
+
+  const run = await project.cli(['partition', 'rollback', 'logs', '--json']);
+
+  expect(run.json()).toMatchObject({ exitCode: 2, error: { message: expect.stringContaining(why) } });
+  expect(await database.admin('SELECT * FROM logs ORDER BY id')).toEqual(before);
+});
+
+test('a table whose log of changes was turned off meanwhile is not exchanged', async ({ database }) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; SELECT 1 FROM logs LIMIT 1');
+  await project.cli([...convert('logs', '--by', 'at'), '--lock-timeout', '1ms', '--quiet']);
+  await reader.run('ROLLBACK');
+  await database.admin('ALTER TABLE logs DISABLE TRIGGER pulse_migrate_insert');
+
+  const refused = await project.cli(['partition', 'resume', 'logs', '--json']);
+  await project.done(['partition', 'abort', 'logs']);
+
+  expect(refused.json()).toMatchObject({
+    exitCode: 2,
+    error: { message: expect.stringContaining('pulse_migrate_insert is disabled or gone') },
   });
 });
 

@@ -9,6 +9,7 @@ import { locksOf } from '../exchange.ts';
 import { lostTrack } from '../failures.ts';
 import { backlogOf, catchUp, mostUnderLock, replayRest } from '../replay.ts';
 import { nameSql } from '../source-facts.ts';
+import { assertCaptured } from '../still-captured.ts';
 import { structureOf } from '../structure.ts';
 import { NotYet, ownBegin, underLock } from '../under-lock.ts';
 import { rangeCheck, type SplitSpec } from './spec.ts';
@@ -59,6 +60,7 @@ export async function exchangePieces(work: Work, conversion: Conversion, split: 
     locks,
     async () => {
       await assertUnchanged(work, conversion, split);
+      await assertCaptured(work, conversion);
       const left = await backlogOf(work, conversion);
       if (left > mostUnderLock) throw new NotYet(`${left} changes came in meanwhile`);
       await replayRest(work, conversion, 'forward');
