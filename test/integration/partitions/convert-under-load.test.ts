@@ -71,6 +71,34 @@ test(
 );
 
 test(
+  'VACUUM FULL in the middle of the copy begins it anew, and TRUNCATE is refused with what to do',
+  patient,
+  async ({ database, start }) => {
+    await database.admin(`${liveTable}DELETE FROM commits WHERE repo_id % 3 = 0`);
+    const [before] = await database.admin<{ rows: number }>('SELECT count(*)::int AS rows FROM commits');
+    const project = await openProject(null, database);
+    const running = start(project, [...convert, ...day, '--duty', '0.02']);
+    await until('a part of the copy', async () => {
+      const [row] = await database.admin<{ copied: boolean }>(
+        "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'partition_conversion') AS copied",
+      );
+      if (row?.copied !== true) return false;
+      return (await database.admin('SELECT FROM pulse_migrate.partition_conversion WHERE next_block > 0')).length > 0;
+    });
+    running.kill('SIGKILL');
+    await running.ended;
+    const refused = database.admin('TRUNCATE commits');
+    await expect(refused).rejects.toThrow('cannot be truncated while');
+    await database.admin('VACUUM FULL commits');
+
+    await project.done(['partition', 'resume', 'commits', '--duty', '1']);
+
+    expect(await database.admin('SELECT count(*)::int AS rows FROM commits')).toEqual([before]);
+    expect(await shapeOf(database)).toMatchObject(partitioned);
+  },
+);
+
+test(
   'where clients do nothing but insert, all the time, the locks are had in few tries',
   patient,
   async ({ database }) => {

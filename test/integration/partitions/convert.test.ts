@@ -184,26 +184,6 @@ test('rows that exchange what is unique are brought over together', async ({ dat
   ).toEqual([{ rows: 5000, wrong: 0 }]);
 });
 
-test('VACUUM FULL in the middle of the copy begins it anew, and TRUNCATE is refused with what to do', async ({
-  database,
-}) => {
-  await database.admin(`${logs}DELETE FROM logs WHERE id % 3 = 0`);
-  const project = await openProject(null, database);
-  await using reader = await openSession(database.url);
-  await reader.run('BEGIN; SELECT 1 FROM logs LIMIT 1');
-  await project.cli([...convert('logs', '--by', 'at'), '--lock-timeout', '1ms', '--quiet']);
-  await reader.run('ROLLBACK');
-  // As a run leaves it that was killed between two batches.
-  await database.admin(
-    `UPDATE pulse_migrate.partition_conversion SET phase = 'copying', filenode = 1, blocks = 1, next_block = 0`,
-  );
-
-  await project.done(['partition', 'resume', 'logs', '--duty', '1']);
-
-  expect(await database.admin('SELECT count(*)::int AS rows FROM logs')).toEqual([{ rows: 67 }]);
-  await expect(database.admin('TRUNCATE logs')).rejects.toThrow('cannot be truncated while');
-});
-
 test('partition key, period and horizon are those of the configuration, and flags stand above them', async ({
   database,
 }) => {
