@@ -155,15 +155,16 @@ async function copies(tools, { rounds, rows }, tell) {
   ];
 }
 
-/** What clients notice of a conversion with these flags, and what they find in the table by their own record. */
-async function underClients(tools, { rate, seconds, rows }, tell, { name, flags = [], behind = () => [] }) {
+/** What clients notice of a command, and what they find in the table by their own record. */
+async function underClients(tools, { rate, seconds, rows }, tell, { name, before = () => {}, run, behind = () => [] }) {
   return tools.withTable(async (database) => {
+    await before(database);
     const clients = await startClients(join(tools.workDirectory, 'clients'), database.url, rate);
     const began = Date.now() + 2000;
     await sleep(2000 + seconds * 1000);
     const watch = watchLocks(database.url, ['AccessExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock']);
     const from = Date.now();
-    const { clientMiB } = await runWithMemory(tools.convert(database.url, ...flags), {
+    const { clientMiB } = await runWithMemory(run(database), {
       postmaster: null,
       database: database.name,
     });
@@ -184,7 +185,7 @@ async function underClients(tools, { rate, seconds, rows }, tell, { name, flags 
       { what: 'p99 of clients during it against before', value: p99[1] / p99[0], unit: 'x', most: 2 },
       { what: 'slowest statement of a client during it', value: slowest, unit: 'ms' },
       { what: 'longest lock on the table, as seen from outside', value: held, unit: 'ms', most: 150 },
-      { what: 'memory of the conversion', value: clientMiB, unit: 'MiB', most: 150 },
+      { what: 'memory of the program', value: clientMiB, unit: 'MiB', most: 150 },
     ];
     return [...figures.map((figure) => ({ ...figure, what: `${name}: ${figure.what}` })), ...more];
   });
@@ -365,9 +366,21 @@ export async function benchPartitions(argv) {
       ...(await capture(tools, options, tell)),
       ...(await underClients(tools, options, tell, {
         name: 'copy',
+        run: ({ url }) => tools.convert(url),
         behind: async (database) => [...(await createNext(tools, database)), ...(await archive(tools, database))],
       })),
-      ...(await underClients(tools, options, tell, { name: 'attach', flags: ['--strategy', 'attach'] })),
+      ...(await underClients(tools, options, tell, {
+        name: 'attach',
+        run: ({ url }) => tools.convert(url, '--strategy', 'attach'),
+      })),
+      ...(await underClients(tools, options, tell, {
+        name: 'split behind attach',
+        before: async ({ url }) => {
+          await runWell(tools.convert(url, '--strategy', 'attach'));
+          await runWell(tools.command(url, 'partition', 'finish', 'commits', '--i-know'));
+        },
+        run: ({ url }) => tools.command(url, 'partition', 'split', 'commits_history', '--retain', '0s'),
+      })),
     ];
     const page = pageOf(figures, options, { commit: await commitOf(root), version: databases.version, loadBefore });
     console.log(page);
