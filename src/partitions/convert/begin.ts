@@ -116,6 +116,7 @@ function specOf(facts: SourceFacts, input: ConvertInput, leaves: readonly TableN
   const sequences = facts.columns.flatMap((column) =>
     column.sequence === null ? [] : [{ ...column, sequence: column.sequence }],
   );
+  const registries = input.unique === 'registry' ? registriesOf(facts, lostKeys(facts, input.column), id) : [];
   return {
     key: { column: input.column, type: keyTypeOf(facts, input.column) },
     period: input.period,
@@ -126,7 +127,12 @@ function specOf(facts: SourceFacts, input: ConvertInput, leaves: readonly TableN
     oldName: fitted(facts.name, `_old_${id}`),
     leaves,
     indexes: plannedIndexes(facts, input, leaves, newName, id),
-    registries: input.unique === 'registry' ? registriesOf(facts, lostKeys(facts, input.column), id) : [],
+    registries,
+    inbound: facts.dependents.flatMap(({ inbound }) => {
+      if (inbound === null) return [];
+      const registry = registries.find(({ key }) => key === inbound.key);
+      return [{ ...inbound, to: registry === undefined ? null : { schema: registry.schema, name: registry.name } }];
+    }),
     identities: sequences
       .filter(({ identity }) => identity)
       .map(({ name, sequence }, index) => ({

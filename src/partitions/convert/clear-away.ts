@@ -4,6 +4,7 @@ import { type Conversion, conversionTable, moveOn, partsOf, readConversion } fro
 import type { Work } from './deps.ts';
 import { locksOf } from './exchange.ts';
 import { lostTrack } from './failures.ts';
+import { validateInbound } from './inbound.ts';
 import { dropRegistry } from './registry.ts';
 import { dropReverse } from './roll-back.ts';
 import { validateKeys } from './settle.ts';
@@ -64,6 +65,7 @@ export async function clearAway(work: Work, conversion: Conversion): Promise<Con
   const isFinish = phase === 'finishing';
   if (phase === 'rolled-back') {
     await validateKeys(work, sql`${conversion.sourceOid}::pg_catalog.oid`);
+    await validateInbound(work, conversion);
     await dropKeys(work, conversion);
   }
   const spare = nameSql({ schema, name: isFinish ? spec.oldName : spec.newName });

@@ -7,6 +7,7 @@ import type { Period } from '../calendar.ts';
 import type { TableName } from '../catalog.ts';
 import type { AttachSpec } from './attach/spec.ts';
 import type { Registry } from './registry.ts';
+import type { InboundFact } from './source-facts.ts';
 import type { SplitSpec } from './split/spec.ts';
 import type { UniqueChoice } from './widen.ts';
 
@@ -76,6 +77,8 @@ export interface ConversionSpec {
     readonly definition: string;
     readonly references: TableName;
   }>;
+  /** Foreign keys of other tables: `to` is the registry that they refer to behind the exchange, or null for the table. */
+  readonly inbound?: ReadonlyArray<InboundFact & { readonly to: TableName | null }>;
   /** Publications that the live table is a member of. */
   readonly publications: readonly string[];
   /** How long the old table is kept after the swap. */

@@ -31,6 +31,7 @@ export function refusalsOf(facts: SourceFacts, wanted: Wanted): readonly Refusal
     ...aboutTriggers(facts, wanted),
     ...aboutReplication(facts),
     ...aboutDependents(facts),
+    ...aboutInbound(facts, wanted),
   ];
 }
 
@@ -272,11 +273,6 @@ function aboutDependents(facts: SourceFacts): Refusal[] {
   return facts.dependents.flatMap(({ kind, described, owned }) =>
     told([
       [
-        kind === 'inbound',
-        `${described} refers to it, and could not refer to the partitioned table`,
-        'drop that foreign key first, or leave the table as it is',
-      ],
-      [
         kind === 'other',
         `${described} depends on it and would go on with the old table`,
         'drop it first and make it again afterwards',
@@ -288,4 +284,33 @@ function aboutDependents(facts: SourceFacts): Refusal[] {
       ],
     ]),
   );
+}
+
+/** A foreign key refers to what is unique over all partitions: a key with the time, or the table of a registry. */
+function aboutInbound(facts: SourceFacts, { column, unique, strategy }: Wanted): Refusal[] {
+  return facts.dependents.flatMap(({ inbound, owned, described }) => {
+    if (inbound === null) return [];
+    const { name, table, columns, valid, plain, passive } = inbound;
+    const isLost = !columns.includes(column);
+    return told([
+      [
+        strategy === 'attach',
+        `${described} refers to it, which --strategy attach cannot keep`,
+        'take --strategy copy, or drop that foreign key first',
+      ],
+      [
+        isLost && unique !== 'registry',
+        `${described} refers to it by ${columns.join(', ')}, which is not unique over all partitions`,
+        'choose --unique registry, to which it can refer instead, or drop that foreign key first',
+      ],
+      [
+        isLost && unique === 'registry' && !passive,
+        `${described} acts when a row is deleted or its key changes, and a row that goes to another partition counts as deleted in a registry`,
+        'make it ON DELETE NO ACTION ON UPDATE NO ACTION, or drop it first',
+      ],
+      [!plain, `${described} stands on a partitioned table`, 'drop that foreign key first'],
+      [!valid, `${described} is NOT VALID`, `ALTER TABLE ${table.name} VALIDATE CONSTRAINT ${name}`],
+      [!owned, `${described} belongs to another role`, 'connect as a member of both roles'],
+    ]);
+  });
 }

@@ -7,6 +7,7 @@ import { type Conversion, moveOn, partsOf, readConversion } from './conversion.t
 import type { Work } from './deps.ts';
 import { dependentsAgain, locksOf, publicationsAgain, renames } from './exchange.ts';
 import { explainMisfit, lostTrack } from './failures.ts';
+import { inboundAgain, inboundTables } from './inbound.ts';
 import { backlogOf, catchUp, replayRest } from './replay.ts';
 import { nameSql, readSourceFacts } from './source-facts.ts';
 import { assertWayBackCaptured } from './still-captured.ts';
@@ -30,7 +31,7 @@ export async function rollBack(work: Work, conversion: Conversion): Promise<Conv
       work,
       conversion,
       'the exchange of the tables back',
-      (attempt) => locksOf(conversion, [nameSql(conversion), old], attempt),
+      (attempt) => locksOf(conversion, [nameSql(conversion), old, ...inboundTables(conversion)], attempt),
       async () => {
         await assertAllThere(work, conversion);
         await assertNothingAdded(work, conversion);
@@ -63,6 +64,7 @@ async function exchangeBack(work: Work, conversion: Conversion): Promise<readonl
       (key) => `ALTER TABLE ${live} ADD CONSTRAINT ${ident(key.name).text} ${key.definition} NOT VALID`,
     ),
     ...dependentsAgain(facts ?? { dependents: [] }),
+    ...inboundAgain(conversion, 'back'),
     ...publicationsAgain(conversion, spec.newName),
   ];
 }

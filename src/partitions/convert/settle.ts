@@ -3,6 +3,7 @@ import { type Conversion, moveOn, readConversion } from './conversion.ts';
 import type { Work } from './deps.ts';
 import { locksOf } from './exchange.ts';
 import { lostTrack } from './failures.ts';
+import { validateInbound } from './inbound.ts';
 import { nameSql } from './source-facts.ts';
 import { ownBegin, underLock } from './under-lock.ts';
 
@@ -19,6 +20,7 @@ export async function settle(work: Work, conversion: Conversion): Promise<Conver
     work,
     sql`SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = ${oid}::pg_catalog.oid`,
   );
+  await validateInbound(work, conversion);
   const keys = await missingKeys(work, conversion, oid);
   // Readers of the table go on: a foreign key is added beside them.
   const locks = (attempt: number) => locksOf(conversion, [live], attempt, 'SHARE ROW EXCLUSIVE');

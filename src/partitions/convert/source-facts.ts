@@ -68,6 +68,24 @@ export interface DependentFact {
   /** Makes it again, by names. */
   readonly sql: string | null;
   readonly owned: boolean;
+  /** Of a foreign key that refers to the table. */
+  readonly inbound: InboundFact | null;
+}
+
+/** A foreign key of another table that refers to this one. */
+export interface InboundFact {
+  readonly name: string;
+  readonly table: TableName;
+  /** The unique index that it relies on, and its columns as the key refers to them. */
+  readonly key: string;
+  readonly columns: readonly string[];
+  /** `FOREIGN KEY (…) REFERENCES @(…) …`: for @ stands the table. */
+  readonly definition: string;
+  readonly valid: boolean;
+  /** It stands on an ordinary table, and is its own. */
+  readonly plain: boolean;
+  /** NO ACTION both when a row is deleted and when its key changes. */
+  readonly passive: boolean;
 }
 
 /** All that the catalog says of a table that is to be converted. */
@@ -256,13 +274,24 @@ function factsQuery(oid: Sql, toolSchema: string): Sql {
        'sql', CASE WHEN v.relkind = 'v' THEN pg_catalog.format('CREATE OR REPLACE VIEW %I.%I%s AS %s', vn.nspname, v.relname,
                  ' WITH (' || pg_catalog.array_to_string(v.reloptions, ', ') || ')', pg_catalog.rtrim(pg_catalog.pg_get_viewdef(v.oid), ';'))
                WHEN p.prosqlbody IS NOT NULL THEN pg_catalog.pg_get_functiondef(p.oid) END,
-       'owned', COALESCE(pg_catalog.pg_has_role(COALESCE(v.relowner, p.proowner), 'USAGE'), false))
+       'owned', COALESCE(pg_catalog.pg_has_role(COALESCE(v.relowner, p.proowner, r.relowner), 'USAGE'), false),
+       'inbound', CASE WHEN k.contype = 'f' THEN pg_catalog.json_build_object('name', k.conname,
+         'table', pg_catalog.json_build_object('schema', rn.nspname, 'name', r.relname),
+         'key', (SELECT i.relname FROM pg_catalog.pg_class AS i WHERE i.oid = k.conindid),
+         'columns', (SELECT pg_catalog.json_agg(a.attname ORDER BY w.place) FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS w(attnum, place)
+           JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = w.attnum),
+         'definition', pg_catalog.replace(pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID$', ''),
+           pg_catalog.format(' REFERENCES %I.%I(', n.nspname, c.relname), ' REFERENCES @('),
+         'valid', k.convalidated, 'plain', r.relkind = 'r' AND k.conparentid = 0::pg_catalog.oid,
+         'passive', k.confdeltype = 'a' AND k.confupdtype = 'a') END)
      FROM pg_catalog.pg_depend AS d
      LEFT JOIN pg_catalog.pg_rewrite AS w ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND w.oid = d.objid
      LEFT JOIN pg_catalog.pg_class AS v ON v.oid = w.ev_class
      LEFT JOIN pg_catalog.pg_namespace AS vn ON vn.oid = v.relnamespace
      LEFT JOIN pg_catalog.pg_proc AS p ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid
      LEFT JOIN pg_catalog.pg_constraint AS k ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
+     LEFT JOIN pg_catalog.pg_class AS r ON k.contype = 'f' AND r.oid = k.conrelid
+     LEFT JOIN pg_catalog.pg_namespace AS rn ON rn.oid = r.relnamespace
      LEFT JOIN pg_catalog.pg_class AS o ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND o.oid = d.objid
      WHERE (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid
             -- Its row type, and its keys, which a view may need for its GROUP BY.

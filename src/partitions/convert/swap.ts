@@ -4,6 +4,7 @@ import { type Conversion, moveOn, partsOf, readConversion } from './conversion.t
 import type { Work } from './deps.ts';
 import { dependentsAgain, locksOf, ontoPartitions, publicationsAgain, renames } from './exchange.ts';
 import { lostTrack } from './failures.ts';
+import { inboundAgain, inboundTables } from './inbound.ts';
 import { backlogOf, catchUp, mostUnderLock, replayRest } from './replay.ts';
 import { nameSql, type SourceFacts } from './source-facts.ts';
 import { assertCaptured } from './still-captured.ts';
@@ -38,7 +39,7 @@ WHERE t.tgrelid = ${targetOid}::pg_catalog.oid AND t.tgname = ${triggerName('rev
  */
 export async function swap(work: Work, conversion: Conversion): Promise<Conversion> {
   const { session, toolSchema } = work;
-  const locks = (attempt: number) => locksOf(conversion, [nameSql(conversion)], attempt);
+  const locks = (attempt: number) => locksOf(conversion, [nameSql(conversion), ...inboundTables(conversion)], attempt);
   await underLock(
     work,
     conversion,
@@ -91,6 +92,7 @@ function exchange({ toolSchema }: Work, conversion: Conversion, facts: SourceFac
     `ALTER TABLE ${old} DISABLE TRIGGER USER`,
     ...ontoPartitions(facts, live),
     ...dependentsAgain(facts),
+    ...inboundAgain(conversion, 'forward'),
     ...publicationsAgain(conversion, spec.oldName),
     // What the replay left in it was no change of a client.
     `TRUNCATE ${parts.reverseLog}`,

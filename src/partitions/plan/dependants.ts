@@ -43,8 +43,10 @@ export function dependantsOf(facts: SourceFacts, column: string): readonly Depen
       told(
         dependent.described.replace(/^rule _RETURN on /, ''),
         { dependents: [dependent] },
-        'kept',
-        'replaced in the exchange by its own definition: its rights and what hangs on it stay',
+        dependent.inbound === null ? 'kept' : 'made anew',
+        dependent.inbound === null
+          ? 'replaced in the exchange by its own definition: its rights and what hangs on it stay'
+          : 'under its name, in the exchange, and validated behind it',
       ),
     ),
     ...facts.triggers.map((trigger) =>

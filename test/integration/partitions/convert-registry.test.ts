@@ -144,3 +144,36 @@ test(
     ).toEqual([]);
   },
 );
+
+test('a foreign key to what a registry keeps unique refers to the registry, and to the table again behind a rollback', async ({
+  database,
+}) => {
+  await database.admin(`${liveTable}CREATE TABLE notes (commit_id text NOT NULL CONSTRAINT noted REFERENCES commits);
+INSERT INTO notes VALUES ('old1'), ('old2')`);
+  const project = await openProject(null, database);
+  const target = async () =>
+    database.admin(
+      "SELECT confrelid::regclass::text AS name, convalidated AS valid FROM pg_constraint WHERE conname = 'noted'",
+    );
+
+  await project.done(registry);
+
+  expect(await target()).toEqual([{ name: expect.stringMatching(/^commits_pkey_registry_/), valid: true }]);
+  await expect(database.admin("INSERT INTO notes VALUES ('nobody')")).rejects.toThrow('noted');
+  await expect(database.admin("DELETE FROM commits WHERE id = 'old1'")).rejects.toThrow('noted');
+  // To another partition and back: for the registry a key that goes and comes.
+  await database.admin(
+    "UPDATE commits SET committed_at = '2026-11-11' WHERE id = 'old1'; DELETE FROM notes WHERE commit_id = 'old2'",
+  );
+  await database.admin("DELETE FROM commits WHERE id = 'old2'; INSERT INTO notes VALUES ('old3')");
+  await project.done(['partition', 'rollback', 'commits']);
+  expect(await target()).toEqual([{ name: 'commits', valid: true }]);
+  expect(await database.admin('SELECT commit_id AS id FROM notes ORDER BY 1')).toEqual([
+    { id: 'old1' },
+    { id: 'old3' },
+  ]);
+  expect(await partsLeft(database)).toEqual([]);
+  await project.done(registry);
+  await project.done(['partition', 'finish', 'commits', '--i-know']);
+  expect(await target()).toEqual([{ name: expect.stringMatching(/^commits_pkey_registry_/), valid: true }]);
+});

@@ -205,6 +205,37 @@ test('partition key, period and horizon are those of the configuration, and flag
   expect(JSON.stringify(await bounds())).toContain("FROM ('2027-01-01 00:00:00+00') TO ('2027-04-01 00:00:00+00')");
 });
 
+test('foreign keys of other tables refer to the partitioned table, act as before, and refer to the old one again behind a rollback', async ({
+  database,
+}) => {
+  await database.admin(`${logs}CREATE TABLE "of" (id bigint, at timestamptz, n int,
+  CONSTRAINT "Of what" FOREIGN KEY (id, at) REFERENCES logs ON UPDATE CASCADE ON DELETE CASCADE);
+INSERT INTO "of" SELECT id, at, 1 FROM logs`);
+  const project = await openProject(null, database);
+  const key = () =>
+    database.admin(`SELECT conname AS name, confrelid::regclass::text AS target, convalidated AS valid, pg_get_constraintdef(oid) AS definition
+FROM pg_constraint WHERE conrelid = '"of"'::regclass AND contype = 'f' AND conparentid = 0`);
+  const rows = async () => (await database.admin<{ rows: number }>('SELECT count(*)::int AS rows FROM "of"'))[0]?.rows;
+  const before = await key();
+
+  await project.done(convert('logs', '--by', 'at'));
+
+  expect(await key()).toEqual(before);
+  await database.admin('DELETE FROM logs WHERE id <= 10');
+  expect(await rows()).toBe(90);
+  await database.admin("UPDATE logs SET at = '2026-12-05' WHERE id = 11");
+  expect(await database.admin('SELECT at::date::text AS day FROM "of" WHERE id = 11')).toEqual([{ day: '2026-12-05' }]);
+  await expect(database.admin('INSERT INTO "of" VALUES (1, \'2026-08-15 12:00:00+00\', 1)')).rejects.toThrow('Of what');
+
+  await project.done(['partition', 'rollback', 'logs']);
+  expect(await key()).toEqual(before);
+  await database.admin('DELETE FROM logs WHERE id <= 20');
+  expect(await rows()).toBe(80);
+  await project.done(convert('logs', '--by', 'at'));
+  await project.done(['partition', 'finish', 'logs', '--i-know']);
+  expect(await key()).toEqual(before);
+});
+
 test('a table that is altered while it is converted is not exchanged', async ({ database }) => {
   await database.admin(logs);
   const project = await openProject(null, database);
@@ -330,10 +361,28 @@ const refusals: readonly (readonly [situation: string, sql: string, flags: reado
   ['no such column', `${logs}`, ['--by', 'then'], 'it has no column then'],
   ['no primary key', 'CREATE TABLE logs (at timestamptz NOT NULL)', [], 'it has no primary key'],
   [
-    'a foreign key from elsewhere',
-    `${logs}CREATE TABLE of (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES logs)`,
+    'a foreign key from elsewhere to a key without the time',
+    `${keys}; CREATE TABLE of (id bigint REFERENCES logs)`,
+    ['--unique', 'widen'],
+    'refers to it by id, which is not unique over all partitions',
+  ],
+  [
+    'a foreign key from elsewhere that acts on a key without the time',
+    `${keys}; CREATE TABLE of (id bigint REFERENCES logs ON DELETE CASCADE)`,
+    ['--unique', 'registry'],
+    'a row that goes to another partition counts as deleted in a registry',
+  ],
+  [
+    'a foreign key from a partitioned table',
+    `${logs}CREATE TABLE of (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES logs) PARTITION BY LIST (id)`,
     [],
-    'refers to it',
+    'stands on a partitioned table',
+  ],
+  [
+    'a foreign key from elsewhere and attach',
+    `${logs}CREATE TABLE of (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES logs)`,
+    ['--strategy', 'attach'],
+    '--strategy attach cannot keep',
   ],
   ['a materialized view', `${logs}CREATE MATERIALIZED VIEW v AS SELECT * FROM logs`, [], 'depends on it'],
   [
