@@ -24,7 +24,7 @@ export async function abandon(work: Work, conversion: Conversion): Promise<Conve
     () => `LOCK TABLE ONLY ${source} IN ACCESS EXCLUSIVE MODE`,
     async () => {
       await session.run(
-        [dropCapture(source), ...(spec.split === undefined ? [] : openDefault(spec.split))].join(';\n'),
+        [dropCapture(source), ...(spec.split === undefined ? [] : openDefault(conversion, spec.split))].join(';\n'),
       );
       const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'aborted'`));
       if (moved.length === 0) throw lostTrack(conversion);
@@ -64,7 +64,7 @@ export async function clearAway(work: Work, conversion: Conversion): Promise<Con
   const parts = partsOf(toolSchema, id);
   const isFinish = phase === 'finishing';
   if (phase === 'rolled-back') {
-    await validateKeys(work, sql`${conversion.sourceOid}::pg_catalog.oid`);
+    await validateKeys(work, conversion, sql`${conversion.sourceOid}::pg_catalog.oid`);
     await validateInbound(work, conversion);
     await dropKeys(work, conversion);
   }

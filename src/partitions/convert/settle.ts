@@ -18,6 +18,7 @@ export async function settle(work: Work, conversion: Conversion): Promise<Conver
   const live = nameSql(split?.parent ?? conversion);
   await validateKeys(
     work,
+    conversion,
     sql`SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = ${oid}::pg_catalog.oid`,
   );
   await validateInbound(work, conversion);
@@ -36,15 +37,20 @@ export async function settle(work: Work, conversion: Conversion): Promise<Conver
   return readConversion(session, toolSchema, conversion.id);
 }
 
-/** Validates what is NOT VALID on these tables, each in a transaction of its own; writers go on meanwhile. */
-export async function validateKeys({ session }: Pick<Work, 'session'>, tables: ReturnType<typeof sql>): Promise<void> {
+/** Validates its foreign keys that are NOT VALID on these tables, each in a transaction of its own; writers go on meanwhile. */
+export async function validateKeys(
+  { session }: Pick<Work, 'session'>,
+  { spec }: Conversion,
+  tables: ReturnType<typeof sql>,
+): Promise<void> {
   const open = await session.rows<{
     schema: string;
     table: string;
     name: string;
   }>(sql`SELECT n.nspname AS schema, c.relname AS table, k.conname AS name
 FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE k.contype = 'f' AND NOT k.convalidated AND k.conrelid IN (${tables}) ORDER BY c.relname, k.conname`);
+WHERE k.contype = 'f' AND NOT k.convalidated AND k.conrelid IN (${tables})
+  AND k.conname = ANY (${spec.foreignKeys.map((key) => key.name)}::pg_catalog.name[]) ORDER BY c.relname, k.conname`);
   for (const { schema, table, name } of open) {
     await session.run(
       `${ownBegin()}; ALTER TABLE ${ident(schema, table).text} VALIDATE CONSTRAINT ${ident(name).text}; COMMIT`,

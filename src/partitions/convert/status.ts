@@ -1,6 +1,7 @@
 import type { Session } from '../../postgres/session.ts';
 import { raw, sql } from '../../postgres/sql.ts';
 import type { TableName } from '../catalog.ts';
+import { isTyped } from '../shown-name.ts';
 import { isClosed } from './attach/cutover-check.ts';
 import { builtIndexes, extraIndexes } from './attach/extra-indexes.ts';
 import { type Conversion, type Phase, partsOf, readConversions } from './conversion.ts';
@@ -48,7 +49,14 @@ export async function conversionStatus(
   const oid = table === null ? null : await relationOid(session, table);
   const all = await readConversions(session, toolSchema, sql`TRUE`);
   const chosen =
-    table === null ? all : all.filter(({ sourceOid, targetOid }) => [sourceOid, targetOid].includes(oid ?? 0));
+    table === null
+      ? all
+      : all.filter(
+          (conversion) =>
+            [conversion.sourceOid, conversion.targetOid].includes(oid ?? 0) ||
+            // Behind its split nothing has the partition's name.
+            (conversion.spec.split !== undefined && isTyped(conversion, table)),
+        );
   const told: ConversionStatus[] = [];
   for (const conversion of chosen) told.push(await statusOf(session, toolSchema, conversion));
   return told;

@@ -201,6 +201,27 @@ test('--dry-run tells the partitions and makes none; a key of the partition alon
   await expect(insert('02-02')).rejects.toThrow('duplicate key');
 });
 
+test('while its partition is split a table is not truncated, the split is not begun twice, and status and doctor tell of it', async ({
+  database,
+}) => {
+  const project = await attached(database);
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; LOCK TABLE commits_default IN ACCESS SHARE MODE');
+  await project.cli([...split, '--lock-timeout', '1ms']);
+  await reader.run('ROLLBACK');
+
+  for (const table of ['commits', 'commits_history']) {
+    await expect(database.admin(`TRUNCATE ${table}`)).rejects.toThrow('cannot be truncated while');
+  }
+  const again = await project.cli([...split, '--json']);
+  expect(again.json().error).toMatchObject({ message: 'commits_history is being converted already' });
+  const doctor = await project.cli(['doctor']);
+  expect(doctor.stdout).toContain('pulse-migrate partition resume commits_history');
+  await project.done(['partition', 'resume', 'commits_history']);
+  const status = await project.done(['partition', 'status', 'commits_history']);
+  expect(status.stdout).toContain('commits_history split by committed_at');
+});
+
 test('a split has no way back, and says where the partition is kept', async ({ database }) => {
   const project = await attached(database);
   await project.done(split);

@@ -135,11 +135,14 @@ async function decide({ session, toolSchema }: Work, input: SplitInput, layout: 
     newName,
     oldName: fitted(facts.name, `_old_${id}`),
     leaves: names,
-    indexes: facts.indexes.map((index) => ({
-      ...{ name: index.name, newName: index.name, oldName: index.name },
-      isConstraint: index.constraint !== null,
-      sql: names.map((leaf) => indexOn(leaf, index)).join(';\n'),
-    })),
+    // Each in a transaction of its own, so that a run that is killed has one of them to build again.
+    indexes: names.flatMap((leaf) =>
+      facts.indexes.map((index) => ({
+        ...{ name: index.name, newName: index.name, oldName: index.name },
+        isConstraint: index.constraint !== null,
+        sql: indexOn(leaf, index),
+      })),
+    ),
     identities: [],
     serials: [],
     foreignKeys: [...layout.parent.foreignKeys, ...facts.foreignKeys].map(({ name, definition, references }) => ({

@@ -22,27 +22,31 @@ import { readSplittable } from './splittable.ts';
 export async function closeDefault(work: Work, conversion: Conversion, { apart }: SplitSpec): Promise<void> {
   if (apart === null) return;
   const { session } = work;
+  const check = defaultCheck(conversion);
   const table = nameSql(apart.table);
   const [there] = await session.rows<{
     valid: boolean;
   }>(sql`SELECT k.convalidated AS valid FROM pg_catalog.pg_constraint AS k
-WHERE k.conrelid = pg_catalog.to_regclass(${table})::pg_catalog.oid AND k.conname = ${rangeCheck}`);
+WHERE k.conrelid = pg_catalog.to_regclass(${table})::pg_catalog.oid AND k.conname = ${check}`);
   if (there === undefined) {
     const locks = () => `LOCK TABLE ONLY ${table} IN ACCESS EXCLUSIVE MODE`;
     await underLock(work, conversion, 'the CHECK of the DEFAULT partition', locks, () =>
-      session.run(`ALTER TABLE ${table} ADD CONSTRAINT ${rangeCheck} CHECK (${apart.condition}) NOT VALID`),
+      session.run(`ALTER TABLE ${table} ADD CONSTRAINT ${check} CHECK (${apart.condition}) NOT VALID`),
     );
   }
   if (there?.valid === true) return;
-  await session.run(`${ownBegin()}; ALTER TABLE ${table} VALIDATE CONSTRAINT ${rangeCheck}; COMMIT`);
+  await session.run(`${ownBegin()}; ALTER TABLE ${table} VALIDATE CONSTRAINT ${check}; COMMIT`);
 }
 
 /** Takes that CHECK away again; to be run under a lock on the DEFAULT partition. */
-export function openDefault({ apart }: SplitSpec): readonly string[] {
+export function openDefault(conversion: Conversion, { apart }: SplitSpec): readonly string[] {
   return apart === null
     ? []
-    : [`ALTER TABLE IF EXISTS ${nameSql(apart.table)} DROP CONSTRAINT IF EXISTS ${rangeCheck}`];
+    : [`ALTER TABLE IF EXISTS ${nameSql(apart.table)} DROP CONSTRAINT IF EXISTS ${defaultCheck(conversion)}`];
 }
+
+/** One for each split: two partitions of a table may be cut at the same time. */
+const defaultCheck = ({ id }: Conversion) => `${rangeCheck}_${id}`;
 
 /**
  * The smaller partitions take the place of the one in one transaction, with the last changes, in which none of their
@@ -106,7 +110,7 @@ function exchange(conversion: Conversion, split: SplitSpec, siblings: readonly T
     ...split.late,
     ...[...siblings, ...spec.leaves].flatMap((leaf) => parentKeys.map((key) => add(leaf, key))),
     ...spec.leaves.flatMap((leaf) => ownKeys.map((key) => add(leaf, key))),
-    ...openDefault(split),
+    ...openDefault(conversion, split),
     `DROP TABLE ${staging}`,
   ];
 }
