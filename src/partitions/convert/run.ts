@@ -255,6 +255,9 @@ async function openConversion({ session, toolSchema }: Work, table: string): Pro
   });
 }
 
+/** Who is to leave clients room takes one core of the server, also where an index is built or rows are compared. */
+const alone = 'SET max_parallel_maintenance_workers = 0; SET max_parallel_workers_per_gather = 0';
+
 async function working(deps: ConvertDeps, act: (work: Work) => Promise<Conversion>): Promise<Conversion> {
   if (deps.session.pooled) {
     throw new PulseError(
@@ -267,6 +270,7 @@ async function working(deps: ConvertDeps, act: (work: Work) => Promise<Conversio
   }
   const blockers = blockerWatch(deps);
   try {
+    if (deps.duty < 1) await deps.session.run(alone);
     return await act({ ...deps, blockers });
   } catch (error) {
     if (error instanceof PulseError && error.code === 'interrupted') {
