@@ -155,6 +155,14 @@ function reasonOf(error: unknown): Finding | null {
       hint: 'run pulse-migrate doctor again when the server is less busy',
     };
   }
+  // lock_not_available: sizes are asked for under ACCESS SHARE.
+  if (error instanceof StatementError && error.sqlstate === '55P03') {
+    return {
+      outcome: 'unknown',
+      message: `a table that it looks at is locked: ${error.message}`,
+      hint: "see by whom: SELECT pid, relation::regclass FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted",
+    };
+  }
   // What no state of the server explains is a mistake in the check's own statement.
   if (error instanceof StatementError && codeOfSqlstate(error.sqlstate) === null) return null;
   const explained = explainOwnStatement(error, 'the check could not look');

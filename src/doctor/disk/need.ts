@@ -1,8 +1,8 @@
 import type { Migration } from '../../migrations/migration.ts';
 import type { SourceText } from '../../migrations/source-text.ts';
-import { quoteIdentifier } from '../../postgres/identifiers.ts';
 import type { Session } from '../../postgres/session.ts';
 import { sql } from '../../postgres/sql.ts';
+import { namedRelations } from '../named-relations.ts';
 import { rewritesOf } from './rewrites.ts';
 
 /** Room for the ledger, catalog pages and one WAL segment of 16 MiB in each direction of a checkpoint. */
@@ -70,22 +70,17 @@ export async function estimateNeed(session: Session, pending: readonly Migration
  * exist yet finds nothing. Asking for a size takes ACCESS SHARE, so the wait for it is bounded.
  */
 async function rewrittenLeaves(session: Session, pending: readonly Migration[]): Promise<Leaf[]> {
-  const updates = new Map<string, boolean>();
-  for (const rewrite of pending.flatMap((migration) => rewritesOf(migration.up))) {
-    for (const name of rewrite.names) {
-      const quoted = name.map(quoteIdentifier).join('.');
-      updates.set(quoted, rewrite.updates || updates.get(quoted) === true);
-    }
-  }
-  if (updates.size === 0) return [];
-  const names = [...updates.keys()];
-  const updated = names.filter((name) => updates.get(name) === true);
+  const rewrites = pending.flatMap((migration) => rewritesOf(migration.up));
+  const named = rewrites.flatMap(({ names, updates }) =>
+    names.map((parts) => ({ schema: parts.at(-2) ?? null, name: parts.at(-1) ?? '', updates })),
+  );
+  if (named.length === 0) return [];
+  const updated = named.flatMap(({ updates }, at) => (updates ? [at + 1] : []));
   return session.rows<Leaf>(
     sql`SET LOCAL lock_timeout = '1s';
 WITH roots AS (
-  SELECT pg_catalog.to_regclass(named.name)::pg_catalog.oid AS oid, pg_catalog.bool_or(named.name = ANY (${updated})) AS updates
-  FROM pg_catalog.unnest(${names}) AS named(name)
-  GROUP BY 1
+  SELECT named.oid, pg_catalog.bool_or(named.position = ANY (${updated.map(String)}::pg_catalog.int8[])) AS updates
+  FROM (${namedRelations(named)}) AS named GROUP BY 1
 ),
 leaves AS (
   SELECT r.oid AS root, r.updates, COALESCE(p.relid::pg_catalog.oid, r.oid) AS oid

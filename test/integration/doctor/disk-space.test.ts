@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished } from 'vitest';
+import { runChecklist } from '../../../src/doctor/checklist.ts';
 import { diskSpace } from '../../../src/doctor/checks/disk-space.ts';
 import { estimateNeed, totalNeed } from '../../../src/doctor/disk/need.ts';
 import { findDataDirectory } from '../../../src/doctor/disk/places.ts';
@@ -137,4 +138,26 @@ INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 50000) AS g`);
     hint: expect.stringContaining('free space or enlarge the disk'),
   });
   expect((await pending('ALTER TABLE elsewhere ALTER n TYPE bigint')).outcome).toBe('ok');
+});
+
+test('a table in a schema that the role may not use counts, and one that somebody has locked leaves the answer open', async ({
+  database,
+  plainRole,
+}) => {
+  await database.admin(`CREATE SCHEMA closed; CREATE TABLE closed.t AS SELECT generate_series(1, 20000) AS id;
+CREATE TABLE open AS SELECT generate_series(1, 20000) AS id`);
+  const session = await openSession(plainRole.url);
+  const pending = [pendingMigration('UPDATE closed.t SET id = 1; CREATE INDEX ON open (id)')];
+
+  const need = await estimateNeed(session, pending);
+  await using holder = await openSession(database.url);
+  await holder.run('BEGIN; LOCK TABLE open');
+  const [finding] = await runChecklist(contextOf(session, { pending }), { only: 'all', skip: [] }, [diskSpace]);
+
+  expect(need.tables.map(({ name }) => name).toSorted()).toEqual(['closed.t', 'open']);
+  expect(finding).toMatchObject({
+    outcome: 'unknown',
+    message: expect.stringContaining('a table that it looks at is locked'),
+    hint: expect.stringContaining('AccessExclusiveLock'),
+  });
 });
