@@ -5,15 +5,12 @@ import { PulseError } from '../../errors.ts';
 import { periods } from '../../partitions/calendar.ts';
 import type { Conversion } from '../../partitions/convert/conversion.ts';
 import type { ConvertDeps } from '../../partitions/convert/deps.ts';
-import type { ConversionStatus } from '../../partitions/convert/status.ts';
 import { uniqueChoices } from '../../partitions/convert/widen.ts';
-import { typedName } from '../../partitions/shown-name.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { choiceFlag, openSession, openSettings, positiveInteger, runnerDeps, textFlag, timeFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
-import { count, duration, moment } from '../render/format.ts';
-import type { Style } from '../style.ts';
+import { renderConversion } from './partition-conversion-text.ts';
 import { longestLockMs, strategyFlag } from './partition-flags.ts';
 
 /** The commands that turn a table in use into one of partitions, and back. */
@@ -152,7 +149,7 @@ async function runFinish(invocation: Invocation, [table = '']: readonly string[]
   if (invocation.flags['iKnow'] !== true) {
     throw new PulseError(
       'confirmation-needed',
-      `the way back of ${table} would be given up, and the old table dropped where it was copied`,
+      `what was kept of ${table} would be dropped, and with it the way back`,
       {
         hint: `pulse-migrate partition finish ${table} --i-know`,
       },
@@ -176,7 +173,7 @@ export async function withDeps(
     const toolSchema = settings.ledgerSchema;
     const deps = { ...(await runnerDeps(invocation, opened)), toolSchema, duty, patience: { timeoutMs, retries } };
     const result = await statusOf(opened.session, toolSchema, await act(deps, settings));
-    return { result, text: invocation.global.quiet ? '' : `${rendered(result, invocation.style)}\n` };
+    return { result, text: invocation.global.quiet ? '' : `${renderConversion(result, invocation.style)}\n` };
   } finally {
     await opened.session.close();
   }
@@ -191,7 +188,7 @@ async function showStatus(invocation: Invocation, [table]: readonly string[]): P
   try {
     const { conversionStatus } = await import('../../partitions/convert/status.ts');
     const conversions = await conversionStatus(session, settings.ledgerSchema, table ?? null);
-    const lines = conversions.map((conversion) => rendered(conversion, invocation.style));
+    const lines = conversions.map((conversion) => renderConversion(conversion, invocation.style));
     const text = lines.length === 0 ? 'No table was converted.' : lines.join('\n\n');
     return { result: { conversions }, text: invocation.global.quiet ? '' : `${text}\n` };
   } finally {
@@ -214,51 +211,4 @@ function dutyOf(flags: Invocation['flags']): number {
   throw new PulseError('usage', `--duty takes a share above 0.01 and up to 1, not "${text}"`, {
     hint: 'for example: --duty 0.5',
   });
-}
-
-const next: Readonly<Partial<Record<ConversionStatus['phase'], (status: ConversionStatus) => string>>> = {
-  completed: ({ oldTable, mayFinish, strategy, ...status }) =>
-    strategy === 'split'
-      ? `${oldTable} is what it was, kept apart; ${mayFinish ? 'drop it' : 'later drop it'}: pulse-migrate partition finish ${typedName(status)} --i-know`
-      : `${strategy === 'copy' ? `${oldTable} is kept; ${mayFinish ? 'drop it' : 'later drop it'}` : `${oldTable} holds what there was; ${mayFinish ? 'end it' : 'later end it'}`}: pulse-migrate partition finish ${typedName(status)} --i-know; or go back: pulse-migrate partition rollback ${typedName(status)}`,
-  finished: ({ strategy }) =>
-    ({
-      copy: 'the old table is dropped',
-      attach: 'there is no way back any more',
-      split: 'the partition that was split is dropped',
-    })[strategy],
-  aborted: () => 'the table is as it was',
-  'rolled-back': () => 'the old table is back, with everything that was written',
-};
-
-function rendered(status: ConversionStatus, style: Style): string {
-  const { name, phase, key, period } = status;
-  const facts =
-    status.strategy === 'attach'
-      ? [
-          `unique keys with the time ${status.indexesBuilt} of ${status.indexes}`,
-          `cutover ${status.cutover}`,
-          `longest lock ${duration(status.worstLockMs)}`,
-        ]
-      : [
-          `copied ${count(status.rowsCopied, 'row')} (${Math.floor(status.copied * 100)} %)${status.rowsPerSecond === null ? '' : ` at ${status.rowsPerSecond} rows/s`}`,
-          ...(status.secondsLeft === null ? [] : [`${duration(status.secondsLeft * 1000)} left`]),
-          `indexes ${status.indexesBuilt} of ${status.indexes}`,
-          `${count(status.backlog, 'change')} waiting`,
-          `longest lock ${duration(status.worstLockMs)}`,
-        ];
-  const time = status.swappedAt === null ? '' : `  swapped ${moment(status.swappedAt)}`;
-  const table = typedName(status);
-  const what =
-    next[phase]?.(status) ??
-    `go on: pulse-migrate partition resume ${table}${status.swappedAt === null ? `; or give it up: pulse-migrate partition abort ${table}` : ''}`;
-  return [
-    `${style.strong(name)}${status.strategy === 'split' ? ' split' : ''} by ${key}, a partition each ${period}: ${phase}${time}`,
-    style.faint(`  ${facts.join(', ')}`),
-    ...(status.isClosed
-      ? [style.careful(`  no row at or behind ${status.cutover} is taken until it goes on or is given up`)]
-      : []),
-    ...(status.lastError === null ? [] : [style.bad(`  the last run ended with: ${status.lastError}`)]),
-    `  ${style.accent(style.symbols.pointer)} ${what}`,
-  ].join('\n');
 }

@@ -20,16 +20,19 @@ export const partitionConversion: Check = {
           : `; it takes no row at or behind ${attach.cutover} once the CHECK is there, and until it goes on`;
       return {
         outcome: 'warning',
-        message: `the conversion of ${name} is ${first.phase}, begun at ${first.startedAt}${closed}`,
+        message: `the ${first.spec.split === undefined ? 'conversion' : 'split'} of ${name} is ${first.phase}, begun at ${first.startedAt}${closed}`,
         hint: `see whether it is still at work: pulse-migrate partition status ${name}; if it is not: pulse-migrate partition resume ${name}`,
       };
     }
     const [kept] = open;
     if (kept === undefined) return fine('no table is being converted');
     const finish = `pulse-migrate partition finish ${typedName(kept)} --i-know`;
-    const message = `${typedName(kept)} is converted, and the old table is kept for a rollback`;
+    const message =
+      kept.spec.split === undefined
+        ? `${typedName(kept)} is converted, and the old table is kept for a rollback`
+        : `${typedName(kept)} is split, and kept apart as it was`;
     return kept.mayFinish
-      ? { outcome: 'warning', message: `${message}; the time for that is over`, hint: finish }
+      ? { outcome: 'warning', message: `${message}, longer than was said`, hint: finish }
       : fine(message);
   },
 };

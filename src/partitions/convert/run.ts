@@ -113,7 +113,7 @@ export async function finish(deps: ConvertDeps, table: string): Promise<Conversi
         'not-possible',
         `${spec.oldName} is to be kept for ${inHours(spec.retainMs)} after the swap at ${conversion.swappedAt}`,
         {
-          hint: `run the command again then; until then there is a way back: pulse-migrate partition rollback ${typedName(conversion)}`,
+          hint: `run the command again then${spec.split === undefined ? `; until then there is a way back: pulse-migrate partition rollback ${typedName(conversion)}` : ''}`,
         },
       );
     }

@@ -232,6 +232,9 @@ test('a split has no way back, and says where the partition is kept', async ({ d
     message: 'commits_history is split, and a split has no way back',
     hint: expect.stringContaining('commits_history_old_'),
   });
+  await database.admin('UPDATE pulse_migrate.partition_conversion SET spec = spec || \'{"retainMs": 3600000}\'');
+  const early = await project.cli([...finish('commits_history'), '--json']);
+  expect(early.json().error).toMatchObject({ hint: 'run the command again then' });
 });
 
 /** What ends a run in the middle: the client, or its backend. */
