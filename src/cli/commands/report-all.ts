@@ -1,4 +1,4 @@
-import { lstat, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Settings } from '../../config/settings.ts';
@@ -45,7 +45,7 @@ async function reportAll(invocation: Invocation): Promise<Outcome> {
     return page(`${database}: report`, `As of ${moment(at)}, PostgreSQL ${opened.session.serverVersionText}.`, sheets);
   });
   if (file === '-') return { result: { html: text }, text };
-  await writeWhole(resolve(invocation.runtime.cwd, file), text, file);
+  await writeWhole(resolve(invocation.runtime.cwd, file), text, file, invocation.runtime.newId());
   return { result: { file, bytes: Buffer.byteLength(text) }, text: global.quiet ? '' : `Written to ${file}.\n` };
 }
 
@@ -81,13 +81,21 @@ function whenNothing(error: unknown): null {
   throw error;
 }
 
-/** All of the file or nothing: whoever looks at it meanwhile sees the one before. */
-async function writeWhole(path: string, text: string, shown: string): Promise<void> {
-  const beside = `${path}.part`;
+/** All of the file or nothing: whoever looks at it meanwhile sees the one before. A link stays one. */
+async function writeWhole(path: string, text: string, shown: string, id: string): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  const beside = `${target}.${id}.part`;
   try {
-    if ((await lstat(path).catch(() => null))?.isDirectory() === true) throw new Error('it is a directory');
-    await writeFile(beside, text);
-    await rename(beside, path);
+    const before = await stat(target).catch(() => null);
+    if (before?.isDirectory() === true) throw new Error('it is a directory');
+    if (before !== null && !before.isFile()) {
+      // A pipe or a device: root would put a file in the place of /dev/null.
+      await writeFile(target, text);
+      return;
+    }
+    await writeFile(beside, text, { flag: 'wx' });
+    if (before !== null) await chmod(beside, before.mode);
+    await rename(beside, target);
   } catch (error) {
     await rm(beside, { force: true }).catch(() => {});
     throw new PulseError(

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
@@ -184,4 +184,26 @@ test('a page that cannot be written leaves nothing behind and says so', async ({
     expect(run.stderr).toContain(why);
   }
   expect((await project.cli(['report', 'all'])).exitCode).toBe(2);
+});
+
+test('a pipe is written to and stays one, a link leads to the page, and its rights stay as they were', async ({
+  database,
+}) => {
+  const project = await openProject(null, database);
+  const run = promisify(execFile);
+  const at = (name: string) => join(project.directory, name);
+  await run('mkfifo', [at('pipe')]);
+  await writeFile(at('kept.html'), 'the page before', { mode: 0o640 });
+  await symlink('kept.html', at('link.html'));
+
+  const read = run('cat', [at('pipe')]);
+  await project.done(['report', 'all', '--html', 'pipe']);
+  await project.done(['report', 'all', '--html', 'link.html']);
+
+  expect((await read).stdout).toContain('<!DOCTYPE html>');
+  expect((await stat(at('pipe'))).isFIFO()).toBe(true);
+  expect((await lstat(at('link.html'))).isSymbolicLink()).toBe(true);
+  expect(await readFile(at('kept.html'), 'utf8')).toContain('<!DOCTYPE html>');
+  expect((await stat(at('kept.html'))).mode & 0o777).toBe(0o640);
+  expect((await readdir(project.directory)).toSorted()).toEqual(['kept.html', 'link.html', 'pipe']);
 });
