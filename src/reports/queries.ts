@@ -66,11 +66,12 @@ async function measured(session: Session, query: KeyQuery, input: QueriesInput):
     ...{ p50: null, p95: null, max: null, indexes: [], blocksHit: null, blocksRead: null, plan: null },
   };
   try {
-    for (const text of [query.sql, query.parameters ?? 'SELECT']) assertOne(text);
+    const statement = onlyStatement(query.sql);
+    const parameters = query.parameters === null ? null : onlyStatement(query.parameters);
     // A plan for each set of parameters: what a driver sends unprepared, and what differs where the data are skewed.
     await session.run(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${input.timeoutMs}; SET LOCAL lock_timeout = '1s';
 SET LOCAL plan_cache_mode = force_custom_plan; SAVEPOINT ${savepoint}`);
-    const sets = await parameterSets(session, query);
+    const sets = await parameterSets(session, parameters);
     if (sets.length === 0) {
       return {
         ...nothing,
@@ -78,7 +79,7 @@ SET LOCAL plan_cache_mode = force_custom_plan; SAVEPOINT ${savepoint}`);
         why: ['its parameters gave no row: there is nothing to measure it with'],
       };
     }
-    await session.run(`PREPARE ${prepared} AS ${query.sql}`);
+    await session.run(`PREPARE ${prepared} AS ${statement}`);
     const runs: Explained[] = [];
     for (let run = -1; run < input.runs; run += 1) {
       const explained = await explain(session, sets[Math.max(0, run) % sets.length] ?? []);
@@ -99,27 +100,30 @@ SET LOCAL plan_cache_mode = force_custom_plan; SAVEPOINT ${savepoint}`);
 const prepared = 'pulse_migrate_key_query';
 const savepoint = 'before_it';
 
-/** A second statement would run outside of what is measured, and behind a COMMIT outside of READ ONLY. */
-function assertOne(text: string): void {
+/**
+ * Without semicolon and comments around it. A second statement would run outside of what is measured, and behind a
+ * COMMIT outside of READ ONLY.
+ */
+function onlyStatement(text: string): string {
   const { statements, problems } = splitStatements(text);
-  if (problems.length > 0 || statements.length !== 1) {
+  const [statement] = statements;
+  if (problems.length > 0 || statements.length !== 1 || statement === undefined) {
     throw new PulseError('usage', 'it has to be exactly one statement');
   }
+  return text.slice(statement.start, statement.end).replace(/;$/, '');
 }
 
 /** Rows as texts, which become what the query takes. */
 async function parameterSets(
   session: Session,
-  { parameters }: KeyQuery,
+  parameters: string | null,
 ): Promise<ReadonlyArray<readonly (string | null)[]>> {
   if (parameters === null) return [[]];
   const rows = await session.rows<{ set: readonly (string | null)[] }>(sql`SELECT (
   SELECT pg_catalog.json_agg(e.value ORDER BY e.ordinality) FROM pg_catalog.json_each_text(pg_catalog.row_to_json(p)) WITH ORDINALITY AS e) AS set
-FROM (${raw(withoutEnd(parameters))}) AS p LIMIT ${mostSets}`);
+FROM (${raw(parameters)}) AS p LIMIT ${mostSets}`);
   return rows.map(({ set }) => set);
 }
-
-const withoutEnd = (text: string) => text.replace(/;\s*$/, '');
 
 async function explain(session: Session, values: readonly (string | null)[]): Promise<Explained> {
   const list = values.length === 0 ? sql`` : sql`(${join(values.map((value) => sql`${value}`))})`;

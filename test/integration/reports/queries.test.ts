@@ -127,6 +127,25 @@ test('a query that writes, escapes, fails, takes too long or has no parameters i
   expect(await database.admin('SELECT n FROM t')).toEqual([{ n: 1 }]);
 });
 
+test('comments and a semicolon behind a query and its parameters are left out of what is sent', async ({
+  database,
+}) => {
+  await database.admin('CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)');
+  const project = await openProject(null, database);
+  await project.configure(`queries:
+  one:
+    sql: "SELECT $1::int FROM t; -- the first"
+    parameters: |
+      -- all of them
+      SELECT n FROM t -- there are two
+    target: 10s
+`);
+
+  const { found } = await reports(project);
+
+  expect(found).toMatchObject([{ outcome: 'met', parameterSets: 2 }]);
+});
+
 test('a name that is not configured is refused with the nearest one, and a configuration without queries with where to write them', async ({
   database,
 }) => {
