@@ -66,8 +66,11 @@ export function startProgram(file: string, args: readonly string[], options: Pro
   return { child, ended: released };
 }
 
-/** A runner with `environment` as the base of what its programs see. */
-export function programRunner(environment: Readonly<Record<string, string | undefined>>): RunProgram {
+/** A runner with `environment` as the base of what its programs see; `signal` ends them. */
+export function programRunner(
+  environment: Readonly<Record<string, string | undefined>>,
+  signal?: AbortSignal,
+): RunProgram {
   return async (file, args, options = {}) => {
     // A group of its own: a shell's children would keep the pipes open after the shell was killed.
     const child = spawn(file, args, {
@@ -85,8 +88,12 @@ export function programRunner(environment: Readonly<Record<string, string | unde
             late = true;
             killGroup(child);
           }, options.timeoutMs);
+    const stop = () => killGroup(child);
+    if (signal?.aborted === true) stop();
+    else signal?.addEventListener('abort', stop, { once: true });
     const end = await endOf(child, tailOf(child.stderr));
     clearTimeout(deadline);
+    signal?.removeEventListener('abort', stop);
     if (late) return { exitCode: 124, stdout: stdout(), stderr: `no answer within ${options.timeoutMs} ms` };
     return { exitCode: end.exitCode ?? 128, stdout: stdout(), stderr: end.stderr || (end.signal ?? '') };
   };

@@ -69,7 +69,8 @@ export async function examine(invocation: Invocation, examined: Examined): Promi
       ledgerSchema: settings.ledgerSchema,
       projectDirectory: invocation.runtime.cwd,
       freeSpaceCommand: settings.checks.freeSpaceCommand,
-      run: programRunner(invocation.runtime.env),
+      partitioned: settings.partitions,
+      run: programRunner(invocation.runtime.env, invocation.runtime.signal),
       now: invocation.runtime.now,
     },
     {

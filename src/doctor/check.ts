@@ -1,5 +1,6 @@
 import type { LedgerState } from '../ledger/ledger.ts';
 import type { Folder, Migration } from '../migrations/migration.ts';
+import type { PartitionedTableSetting } from '../periods.ts';
 import type { Session } from '../postgres/session.ts';
 import type { RunProgram } from '../programs.ts';
 
@@ -36,6 +37,8 @@ export interface CheckContext {
   /** Absolute path of the project: where package.json and a Prisma schema would be. */
   readonly projectDirectory: string;
   readonly freeSpaceCommand: string | null;
+  /** What the configuration says of partitioned tables. */
+  readonly partitioned: readonly PartitionedTableSetting[];
   readonly run: RunProgram;
   readonly now: () => Date;
 }

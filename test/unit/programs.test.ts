@@ -31,3 +31,12 @@ test('an abort ends a running program and says by which signal', async () => {
   abort.abort();
   expect(await ended).toMatchObject({ exitCode: null, signal: 'SIGTERM' });
 });
+
+test('a signal ends a command together with the programs it started itself', async () => {
+  const abort = new AbortController();
+  const ended = programRunner({ PATH: process.env['PATH'] }, abort.signal)('sleep 600 & sleep 600', [], {
+    shell: true,
+  });
+  abort.abort();
+  expect(await ended).toMatchObject({ exitCode: 128, stderr: 'SIGKILL' });
+});

@@ -1,5 +1,6 @@
 import { calendarOf, instantOf, isoOf, shifted } from '../../partitions/calendar.ts';
 import { readPartitionedTables } from '../../partitions/catalog.ts';
+import { settingsByOid } from '../../partitions/configured-tables.ts';
 import { usualLead } from '../../partitions/create-next.ts';
 import { calendarOfPartitions } from '../../partitions/list.ts';
 import { missingRanges } from '../../partitions/missing-ranges.ts';
@@ -11,18 +12,21 @@ export const partitionHorizon: Check = {
   question: 'Are the partitions of the next periods there?',
   why: 'A row for which there is no partition is refused, or fills the DEFAULT partition, from where it has to be moved.',
   beforeUp: false,
-  async run({ session }) {
+  async run({ session, partitioned }) {
     const tables = (await readPartitionedTables(session, null)).flatMap((table) => ('why' in table ? [] : [table]));
     if (tables.length === 0) return fine('no table is partitioned by time');
     const [clock] = await session.rows<{ now: string }>(
       sql`SELECT (pg_catalog.date_part('epoch', pg_catalog.now()) OPERATOR(pg_catalog.*) 1000::pg_catalog.float8)::pg_catalog.int8::pg_catalog.text AS now`,
     );
     const now = instantOf(new Date(Number(clock?.now)));
+    const { byOid } = await settingsByOid(session, partitioned);
+    // As create-next decides: by the configuration, and else by what the partitions show.
     const short = tables.flatMap((table) => {
-      const calendar = calendarOfPartitions(table);
+      const setting = byOid.get(table.oid);
+      const calendar = setting?.period ? calendarOf(setting.period) : calendarOfPartitions(table);
       if (calendar === null) return [];
       const covered = table.partitions.map(({ range }) => range);
-      const lead = usualLead[calendar.period];
+      const lead = setting?.lead ?? usualLead[calendar.period];
       const [first] = missingRanges(calendar, covered, { now, lead });
       if (first === undefined) return [];
       // Rows that come before the next period ends have no other place.

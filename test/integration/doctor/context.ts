@@ -15,6 +15,7 @@ export function contextOf(session: Session, more: Partial<CheckContext> = {}): C
     ledgerSchema: 'pulse_migrate',
     projectDirectory: '/',
     freeSpaceCommand: null,
+    partitioned: [],
     now: () => new Date(),
     run: programRunner({ PATH: process.env['PATH'] }),
     ...more,

@@ -7,7 +7,7 @@ import { partitionIndexes } from '../../../src/doctor/checks/partition-indexes.t
 import { partitionStatistics } from '../../../src/doctor/checks/partition-statistics.ts';
 import { test } from '../../support/database.ts';
 import { openSession } from '../../support/open-session.ts';
-import { openProject } from '../../support/project.ts';
+import { openProject, pairs } from '../../support/project.ts';
 import { until } from '../../support/until.ts';
 import { contextOf } from './context.ts';
 
@@ -37,6 +37,30 @@ test('a horizon that is too short fails without a DEFAULT partition, warns with 
   expect((await partitionHorizon.run(context)).outcome).toBe('warning');
   await (await openProject(null, database)).done(['partition', 'create-next']);
   expect((await partitionHorizon.run(context)).outcome).toBe('ok');
+});
+
+test('the horizon is that of the configuration, and a table that it names and nobody knows leaves the answer open', async ({
+  database,
+}) => {
+  await database.admin(`CREATE TABLE t (at timestamptz NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE t_default PARTITION OF t DEFAULT`);
+  const project = await openProject(pairs({}), database);
+  const horizon = async (tables: string) => {
+    await project.configure(`partitions: { ${tables} }\n`);
+    const { result } = (await project.cli(['doctor', '--json'])).json<{ checks: { id: string; outcome: string }[] }>();
+    return result.checks.find(({ id }) => id === 'partition-horizon');
+  };
+
+  const wanted = await horizon('t: { period: month, lead: 6 }');
+  await project.done(['partition', 'create-next']);
+  const made = await horizon('t: { period: month, lead: 6 }');
+  const further = await horizon('t: { period: month, lead: 7 }');
+  const unknown = await horizon('tt: { period: month }');
+
+  expect(wanted).toMatchObject({ outcome: 'warning', message: expect.stringContaining('t has none from') });
+  expect(made).toMatchObject({ outcome: 'ok' });
+  expect(further).toMatchObject({ outcome: 'warning' });
+  expect(unknown).toMatchObject({ outcome: 'unknown', message: expect.stringContaining('there is no such table') });
 });
 
 test('rows in a DEFAULT partition are told, and what is told to type takes them away', async ({ database }) => {
