@@ -20,6 +20,9 @@ export function lazyOutputStream(open: () => OutputStream): OutputStream {
     get columns() {
       return stream().columns;
     },
+    get isGone() {
+      return stream().isGone;
+    },
     write: (text) => stream().write(text),
   };
 }
@@ -40,6 +43,9 @@ export function outputStream(stream: NodeJS.WriteStream, incomplete: (why: strin
     // Some terminals (serial lines, CI) report 0 columns; ora would clear an infinite number of lines there.
     terminal: isTerminal && stream.columns > 0 ? stream : null,
     columns: stream.columns || 80,
+    get isGone() {
+      return gone;
+    },
     write: (text) => {
       if (!gone) stream.write(text);
     },

@@ -1,4 +1,5 @@
 import type { Emit, ProgressEvent, SettledState } from '../events.ts';
+import { visible } from '../visible.ts';
 import { bytes, duration } from './render/format.ts';
 import { TransferTelling } from './render/transfer.ts';
 import type { Runtime } from './runtime.ts';
@@ -89,8 +90,8 @@ const settled: Readonly<Record<SettledState, string>> = {
 };
 
 function warningText(event: { readonly message: string; readonly hint?: string }, style: Style): string {
-  const hint = event.hint === undefined ? '' : `\n  ${style.accent(style.symbols.pointer)} ${event.hint}`;
-  return `${style.careful(style.symbols.warning)} ${event.message}${hint}`;
+  const hint = event.hint === undefined ? '' : `\n  ${style.accent(style.symbols.pointer)} ${visible(event.hint)}`;
+  return `${style.careful(style.symbols.warning)} ${visible(event.message)}${hint}`;
 }
 
 function tell(

@@ -35,5 +35,7 @@ export interface OutputStream {
   readonly terminal: NodeJS.WriteStream | null;
   /** Characters a line holds; 80 where it is not a terminal. */
   readonly columns: number;
+  /** Nobody reads it any more, or it cannot be written to; known behind the write that failed. */
+  readonly isGone: boolean;
   write(text: string): void;
 }

@@ -41,13 +41,15 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Given: standard input is a terminal, and the person there types these lines. */
   readonly stdinAnswers?: readonly string[];
+  /** Given: standard output is a terminal with lines of so many characters. */
+  readonly stdoutColumns?: number;
   readonly signal?: AbortSignal;
   readonly now?: () => Date;
 }
 
 /** Runs a command line through the real command tree, in this process. */
 export async function cli(argv: readonly string[], options: CliOptions): Promise<CliRun> {
-  const stdout = capture();
+  const stdout = capture(options.stdoutColumns);
   const stderr = capture();
   const signal = options.signal ?? new AbortController().signal;
   const answers = [...(options.stdinAnswers ?? [])];
@@ -97,8 +99,14 @@ export function cliRun(exitCode: number, stdout: string, stderr: string): CliRun
   };
 }
 
-function capture(): { readonly stream: OutputStream; readonly text: () => string } {
+function capture(terminalColumns?: number): { readonly stream: OutputStream; readonly text: () => string } {
   const parts: string[] = [];
-  const stream = { isTerminal: false, terminal: null, columns: 80, write: (text: string) => void parts.push(text) };
+  const stream: OutputStream = {
+    isTerminal: terminalColumns !== undefined,
+    terminal: null,
+    columns: terminalColumns ?? 80,
+    isGone: false,
+    write: (text) => void parts.push(text),
+  };
   return { stream, text: () => parts.join('') };
 }

@@ -10,7 +10,7 @@ import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { openFolderIfThere, openSession, openSettings, textFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
-import { count } from '../render/format.ts';
+import { count, wrapped } from '../render/format.ts';
 import { addSkipCheckFlag, examine } from '../safety.ts';
 import type { Style } from '../style.ts';
 
@@ -47,7 +47,9 @@ async function runDoctor(invocation: Invocation): Promise<Outcome> {
     // A check that a signal cut off is unknown, which is not the answer that was asked for.
     invocation.runtime.signal.throwIfAborted();
     const result = { checks };
-    const text = renderDoctor(checks, invocation.style, invocation.global.quiet);
+    const { isTerminal, columns } = invocation.runtime.stdout;
+    const width = isTerminal ? columns : Number.POSITIVE_INFINITY;
+    const text = renderDoctor(checks, { ...invocation.global, width }, invocation.style);
     const failed = checks.filter((check) => check.outcome === 'failure' && !check.accepted);
     if (failed.length === 0) return { result, text };
     const message = `${count(failed.length, 'check')} failed: ${failed.map(({ id }) => id).join(', ')}`;
@@ -64,7 +66,7 @@ async function runDoctor(invocation: Invocation): Promise<Outcome> {
 /** The migration of a version or of a file, with or without its folder. */
 function migrationNamed(asked: string, folder: Folder | null): Migration {
   const migrations = folder?.migrations ?? [];
-  const number = /^\d{1,19}$/.test(asked) ? BigInt(asked) : null;
+  const number = /^\d{1,20}$/.test(asked) ? BigInt(asked) : null;
   const file = basename(asked);
   const found = migrations.find((one) => one.number === number || basename(one.up.path) === file);
   if (found !== undefined) return found;
@@ -78,21 +80,33 @@ function migrationNamed(asked: string, folder: Folder | null): Migration {
   });
 }
 
-/** One line for each check, its hint below, and go or no-go. With `quiet` only what is not in order. */
-function renderDoctor(checks: readonly CheckResult[], style: Style, quiet: boolean): string {
+interface Shown {
+  readonly quiet: boolean;
+  /** Columns of a line. */
+  readonly width: number;
+}
+
+/** A line for each check, its hint below, and go or no-go. With `quiet` only what is not in order. */
+function renderDoctor(checks: readonly CheckResult[], { quiet, width }: Shown, style: Style): string {
+  const { symbols } = style;
   const marks = {
-    ok: style.good(style.symbols.done),
-    warning: style.careful(style.symbols.warning),
-    failure: style.bad(style.symbols.failed),
-    unknown: style.careful(style.symbols.unknown),
-  };
+    ok: [symbols.done, style.good],
+    warning: [symbols.warning, style.careful],
+    failure: [symbols.failed, style.bad],
+    unknown: [symbols.unknown, style.careful],
+  } as const;
   const shown = quiet ? checks.filter((check) => check.outcome !== 'ok') : checks;
-  const lines = shown.flatMap((check) => [
-    `${marks[check.outcome]} ${style.strong(check.id)}  ${check.message}${check.accepted ? style.faint(' (accepted)') : ''}`,
-    ...(check.hint === null ? [] : [`    ${style.accent(style.symbols.pointer)} ${check.hint}`]),
-  ]);
+  const lines = shown.flatMap(({ id, outcome, message, hint, accepted }) => {
+    const [mark, paint] = marks[outcome];
+    const told = wrapped(visible(message), width, { indent: 4, taken: mark.length + id.length + 3 });
+    const below = hint === null ? '' : wrapped(visible(hint), width, { indent: 6, taken: 5 + symbols.pointer.length });
+    return [
+      `${paint(mark)} ${style.strong(id)}  ${told}${accepted ? style.faint(' (accepted)') : ''}`,
+      ...(hint === null ? [] : [`    ${style.accent(symbols.pointer)} ${below}`]),
+    ];
+  });
   const failures = checks.filter((check) => check.outcome === 'failure' && !check.accepted).length;
-  const open = checks.filter((check) => check.outcome === 'warning' || check.outcome === 'unknown').length;
+  const open = checks.filter((check) => !check.accepted && ['warning', 'unknown'].includes(check.outcome)).length;
   const verdict =
     failures > 0
       ? style.bad(`no-go: ${count(failures, 'check')} failed`)

@@ -31,6 +31,48 @@ export function moment(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
 
+const wide =
+  /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}])/u;
+const combining = /^[\p{Mark}\p{Cf}]/u;
+
+/** Columns that a text takes on a terminal: two for a wide character or an emoji, none for one that joins another. */
+export function widthOf(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length;
+  const parts = new Intl.Segmenter('en').segment(text);
+  return [...parts].reduce((sum, { segment }) => sum + (combining.test(segment) ? 0 : wide.test(segment) ? 2 : 1), 0);
+}
+
+/** Narrower than this nothing can be read. */
+const leastWidth = 20;
+
+/**
+ * The text in lines of so many columns, the second and later ones indented; a word that is longer stays whole, so that
+ * it can be copied. `taken` columns of the first line are taken already.
+ */
+export function wrapped(text: string, columns: number, { indent = 0, taken = 0 } = {}): string {
+  const width = Math.max(leastWidth, columns);
+  const [first = '', ...words] = text.split(' ');
+  const lines = [first];
+  let at = taken + widthOf(first);
+  for (const word of words) {
+    const needed = widthOf(word) + 1;
+    if (at + needed > width) {
+      lines.push(' '.repeat(indent) + word);
+      at = indent + needed - 1;
+    } else {
+      lines.push(`${lines.pop() ?? ''} ${word}`);
+      at += needed;
+    }
+  }
+  return lines.join('\n');
+}
+
+/** Of a long text the beginning, so many characters with the sign that says so. */
+export function cutTo(text: string, most: number): string {
+  const characters = [...text];
+  return characters.length > most ? `${characters.slice(0, most - 1).join('')}…` : text;
+}
+
 export interface Cell {
   readonly text: string;
   readonly paint?: (text: string) => string;
@@ -42,13 +84,13 @@ export function table(rows: ReadonlyArray<readonly Cell[]>): string {
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, index) => {
-      widths[index] = Math.max(widths[index] ?? 0, [...cell.text].length);
+      widths[index] = Math.max(widths[index] ?? 0, widthOf(cell.text));
     });
   return rows
     .map((row) =>
       row
         .map((cell, index) => {
-          const gap = ' '.repeat((widths[index] ?? 0) - [...cell.text].length);
+          const gap = ' '.repeat((widths[index] ?? 0) - widthOf(cell.text));
           const painted = cell.paint === undefined ? cell.text : cell.paint(cell.text);
           if (cell.right === true) return gap + painted;
           return index === row.length - 1 ? painted : painted + gap;

@@ -1,6 +1,6 @@
 import type { OutputStream } from '../runtime.ts';
 import type { Style } from '../style.ts';
-import { type Cell, table } from './format.ts';
+import { type Cell, table, widthOf, wrapped } from './format.ts';
 
 export interface Column {
   readonly title: string;
@@ -35,7 +35,9 @@ export function writtenSheet(
 ): string {
   if (format === 'csv') return csv(sheet);
   if (format === 'markdown') return markdown(sheet);
-  return onTerminal(isTerminal ? narrowed(sheet, columns) : sheet, style);
+  if (!isTerminal) return asTable(sheet, style, Number.POSITIVE_INFINITY);
+  const fits = narrowed(sheet, columns);
+  return lineWidth(fits) > columns ? asRecords(fits, style, columns) : asTable(fits, style, columns);
 }
 
 const barWidth = 20;
@@ -44,7 +46,7 @@ const barWidth = 20;
 function narrowed(sheet: Sheet, width: number): Sheet {
   const left: string[] = [];
   let fits = sheet;
-  while (widthOf(fits) > width) {
+  while (lineWidth(fits) > width) {
     if (fits.bars !== undefined) {
       const { bars: _bars, ...rest } = fits;
       fits = rest;
@@ -65,9 +67,9 @@ function narrowed(sheet: Sheet, width: number): Sheet {
   return { ...fits, notes: [...fits.notes, `Left out, as the terminal is narrow: ${left.join(', ')}.`] };
 }
 
-function widthOf({ columns, rows, bars }: Sheet): number {
+function lineWidth({ columns, rows, bars }: Sheet): number {
   const widths = columns.map(({ title }, place) =>
-    Math.max(...[title, ...rows.map((row) => row[place] ?? '')].map((text) => [...text].length)),
+    rows.reduce((most, row) => Math.max(most, widthOf(row[place] ?? '')), widthOf(title)),
   );
   return widths.reduce((sum, one) => sum + one + 2, bars === undefined ? -2 : barWidth);
 }
@@ -79,7 +81,7 @@ function bar(share: number, style: Style): string {
   return full.repeat(halves >> 1) + (halves % 2 === 1 ? half : '');
 }
 
-function onTerminal({ title, columns, rows, notes, bars }: Sheet, style: Style): string {
+function asTable({ title, columns, rows, notes, bars }: Sheet, style: Style, width: number): string {
   const head = columns.map(
     (column): Cell => ({ text: column.title, right: column.right === true, paint: style.faint }),
   );
@@ -88,15 +90,44 @@ function onTerminal({ title, columns, rows, notes, bars }: Sheet, style: Style):
     return bars === undefined ? cells : [...cells, { text: bar(bars[index] ?? 0, style), paint: style.accent }];
   });
   const lines = rows.length === 0 ? [] : [table([head, ...body])];
-  return `${[style.strong(title), ...lines, ...notes.map((note) => style.careful(note))].join('\n')}\n`;
+  return around(title, lines, notes, style, width);
+}
+
+/** A line for each cell, where even the columns that have to be there are wider than the terminal. */
+function asRecords({ title, columns, rows, notes }: Sheet, style: Style, width: number): string {
+  const names = Math.max(...columns.map((column) => widthOf(column.title)));
+  const records = rows.map((row) =>
+    row
+      .map((text, place) => {
+        const name = (columns[place]?.title ?? '').padEnd(names);
+        // What is too long for what is left of the line gets lines of its own.
+        const isLong = names + 2 + widthOf(text.trim()) > width;
+        const shown = isLong ? `\n  ${wrapped(text.trim(), width - 2).replaceAll('\n', '\n  ')}` : `  ${text.trim()}`;
+        return `${style.faint(isLong ? name.trimEnd() : name)}${shown}`;
+      })
+      .join('\n'),
+  );
+  return around(title, [records.join('\n\n')], notes, style, width);
+}
+
+function around(title: string, lines: readonly string[], notes: readonly string[], style: Style, width: number) {
+  const painted = (text: string, paint: (line: string) => string) => wrapped(text, width).split('\n').map(paint);
+  return `${[...painted(title, style.strong), ...lines, ...notes.flatMap((note) => painted(note, style.careful))].join('\n')}\n`;
 }
 
 function markdown({ title, columns, rows, notes }: Sheet): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll('\\', '\\\\').replaceAll('|', '\\|').replaceAll('<', '&lt;')).join(' | ')} |`;
+  const line = (cells: readonly string[]) => `| ${cells.map(asMarkdown).join(' | ')} |`;
   const rule = `|${columns.map(({ right }) => (right === true ? ' ---: ' : ' --- ')).join('|')}|`;
   const body = rows.length === 0 ? [] : ['', line(columns.map((column) => column.title)), rule, ...rows.map(line)];
-  return `${[`## ${title}`, ...body, ...notes.flatMap((note) => ['', note])].join('\n')}\n`;
+  return `${[`## ${asMarkdown(title)}`, ...body, ...notes.flatMap((note) => ['', asMarkdown(note)])].join('\n')}\n`;
+}
+
+/** Text that stays text: no cell's end, markup, code, emphasis or link. Inside a word an underscore is none. */
+function asMarkdown(text: string): string {
+  return text
+    .replace(/[\\|`*[\]]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, '\\$&')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;');
 }
 
 /** By RFC 4180, with \n as most readers have it; notes have no place there. */

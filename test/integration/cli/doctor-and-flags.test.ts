@@ -104,7 +104,7 @@ test('doctor --for looks at one migration as if it alone were pending, by versio
       .result.checks.find(({ id }) => id === 'extensions');
 
   expect(await extensionsFor()).toMatchObject({ outcome: 'failure' });
-  for (const name of ['1', '0001', '0001_a.up.sql', 'migrations/0001_a.up.sql']) {
+  for (const name of ['1', '0001', '00000000000000000001', '0001_a.up.sql', 'migrations/0001_a.up.sql']) {
     expect(await extensionsFor('--for', name), name).toMatchObject({ outcome: 'ok' });
   }
   expect(await extensionsFor('--for', '2')).toMatchObject({ outcome: 'failure' });
@@ -143,4 +143,24 @@ test('severity in the configuration makes a warning fail, a failure warn, and a 
   expect(misspelt.stdout).toContain('did you mean slow-log?');
   expect(wrong.exitCode).toBe(2);
   expect(wrong.stdout).toContain('ignore, warning, failure');
+});
+
+test('doctor shows names that steer a terminal as text, keeps to its width, and counts no finding that was accepted', async ({
+  database,
+}) => {
+  const name = 'steers\u001b[2J\u202e';
+  await database.admin(
+    `CREATE TABLE t (id int); ALTER TABLE t ADD CONSTRAINT "${name}" CHECK (id > 0) NOT VALID; ALTER DATABASE "${database.name}" SET log_min_duration_statement = 0`,
+  );
+  const project = await openProject(pairs({ '0001_a': table('a') }), database);
+  const accepted = ['--skip-check', 'unvalidated-constraints', 'disk-space', 'client-tools', 'pgcrypto', 'backup'];
+
+  const piped = await project.done(['doctor', ...accepted, '--no-color']);
+  const narrow = await project.done(['doctor', ...accepted, '--no-color'], { stdoutColumns: 60 });
+
+  expect(piped.stdout).toContain('never validated: steers\\x1b[2J\\u202e of "public"."t" (accepted)');
+  expect(piped.stdout).toMatch(/\ngo\n$/);
+  const words = (text: string) => text.split(/\s+/);
+  expect(words(narrow.stdout)).toEqual(words(piped.stdout));
+  expect(narrow.stdout.split('\n').filter((line) => line.length > 60 && line.trim().includes(' '))).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, count, duration, moment, shortList, table } from '../../../src/cli/render/format.ts';
+import { bytes, count, duration, moment, shortList, table, widthOf, wrapped } from '../../../src/cli/render/format.ts';
 
 test.for([
   [0, '0.0 ms'],
@@ -54,4 +54,21 @@ test('columns line up by characters, and colour takes no room', () => {
 test('a long list is cut, and says how much is not shown', () => {
   expect(shortList(['a', 'b', 'c'], 2)).toBe('  a\n  b\n  … and 1 more');
   expect(shortList(['a', 'b'], 2)).toBe('  a\n  b');
+});
+
+test.for([
+  ['plain', 5],
+  ['é…±█', 4],
+  ['表の名', 6],
+  ['🐘x', 3],
+  ['👩‍👩‍👧', 2],
+  ['e\u0301\u200b', 1],
+] as const)('%s takes %i columns of a terminal', ([text, columns]) => {
+  expect(widthOf(text)).toBe(columns);
+});
+
+test('a text is broken between words, indented from its second line on, and a long word stays whole', () => {
+  expect(wrapped('one two three four five six', 20, { indent: 2, taken: 6 })).toBe('one two three\n  four five six');
+  expect(wrapped(`see ${'x'.repeat(30)} there`, 20)).toBe(`see\n${'x'.repeat(30)}\nthere`);
+  expect(wrapped('one two', Number.POSITIVE_INFINITY)).toBe('one two');
 });

@@ -42,8 +42,10 @@ test.each([
 
     output.write('first');
     output.write('second');
+    expect(output.isGone).toBe(false);
     await new Promise((resolve) => setImmediate(resolve));
 
+    expect(output.isGone).toBe(true);
     expect(said).toEqual(told);
   },
 );

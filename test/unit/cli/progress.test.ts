@@ -25,7 +25,13 @@ const lock: ProgressEvent = {
 test('without a terminal a wait is told at once when it begins, not again and again, and each failed try for a lock', () => {
   const lines: string[] = [];
   let now = 0;
-  const stream = { isTerminal: false, terminal: null, columns: 80, write: (text: string) => void lines.push(text) };
+  const stream = {
+    isTerminal: false,
+    terminal: null,
+    columns: 80,
+    isGone: false,
+    write: (text: string) => void lines.push(text),
+  };
   const sink = progressSink(
     { env: {}, stdout: stream, stderr: stream, now: () => new Date(now) },
     { json: false, quiet: false, verbose: false, noColour: true },
@@ -52,7 +58,13 @@ test('without a terminal a wait is told at once when it begins, not again and ag
 test('of a large file the share, the rate and the time left are told, and a try that begins anew is measured anew', () => {
   const lines: string[] = [];
   let now = 0;
-  const stream = { isTerminal: false, terminal: null, columns: 80, write: (text: string) => void lines.push(text) };
+  const stream = {
+    isTerminal: false,
+    terminal: null,
+    columns: 80,
+    isGone: false,
+    write: (text: string) => void lines.push(text),
+  };
   const sink = progressSink(
     { env: {}, stdout: stream, stderr: stream, now: () => new Date(now) },
     { json: false, quiet: false, verbose: false, noColour: true },

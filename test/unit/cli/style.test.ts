@@ -3,7 +3,7 @@ import { styleFor, wantsColour } from '../../../src/cli/style.ts';
 
 type Env = Readonly<Record<string, string>>;
 
-const streamOf = (isTerminal: boolean) => ({ isTerminal, terminal: null, columns: 80, write: () => {} });
+const streamOf = (isTerminal: boolean) => ({ isTerminal, terminal: null, columns: 80, isGone: false, write: () => {} });
 
 const decisions: readonly (readonly [
   situation: string,

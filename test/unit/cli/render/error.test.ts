@@ -3,7 +3,7 @@ import { renderError } from '../../../../src/cli/render/error.ts';
 import { styleFor } from '../../../../src/cli/style.ts';
 import { type Location, PulseError, type PulseErrorOptions } from '../../../../src/errors.ts';
 
-const stream = { isTerminal: false, terminal: null, columns: 80, write: () => {} };
+const stream = { isTerminal: false, terminal: null, columns: 80, isGone: false, write: () => {} };
 const plain = styleFor(stream, { LANG: 'C.UTF-8' }, true);
 
 function shown(options: PulseErrorOptions, columns = 80): string[] {
