@@ -22,6 +22,8 @@ export interface LockHolder {
 export interface LockNode extends LockHolder {
   /** Those that wait for it. */
   readonly waiting: readonly LockNode[];
+  /** Those it waits for that have no line here: pids at work in another database, and 0 for a prepared transaction. */
+  readonly heldElsewhere: readonly number[];
   /** It stands further up already: who waits for whom is a circle, which the server will end. */
   readonly isAgain: boolean;
 }
@@ -58,12 +60,14 @@ WHERE a.datname::pg_catalog.text = pg_catalog.current_database()::pg_catalog.tex
 /** Each waiter stands below everybody it waits for. Whoever waits in a circle has no end: the first of it is the root. */
 export function treeOf(holders: readonly LockHolder[]): readonly LockNode[] {
   const waitingFor = (pid: number) => holders.filter(({ blockedBy }) => blockedBy.includes(pid));
+  const listed = new Set(holders.map(({ pid }) => pid));
   const seen = new Set<number>();
   const node = (holder: LockHolder, above: readonly number[]): LockNode => {
     seen.add(holder.pid);
     const isAgain = above.includes(holder.pid);
     const below = isAgain ? [] : waitingFor(holder.pid).map((one) => node(one, [...above, holder.pid]));
-    return { ...holder, waiting: below, isAgain };
+    const heldElsewhere = [...new Set(holder.blockedBy)].filter((pid) => !listed.has(pid));
+    return { ...holder, waiting: below, heldElsewhere, isAgain };
   };
   const roots = holders.filter(({ pid, blockedBy }) => blockedBy.length === 0 && waitingFor(pid).length > 0);
   const trees = roots.map((root) => node(root, []));

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
+import { PulseError } from '../../errors.ts';
 import type { LockNode, LocksReport } from '../../reports/locks.ts';
 import { visible } from '../../visible.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { type Opened, openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
-import { count, duration } from '../render/format.ts';
+import { count, cutTo, duration, widthOf, wrapped } from '../render/format.ts';
 import type { Style } from '../style.ts';
 import { onReportSession } from './report-session.ts';
 
@@ -26,19 +27,29 @@ async function reportLocks(invocation: Invocation): Promise<Outcome> {
   const { flags } = invocation;
   const isWatching = flags['watch'] !== undefined;
   const seconds = flags['watch'] === true ? 2 : (positiveInteger(flags, 'watch') ?? 2);
+  if (seconds > longestPause) {
+    throw new PulseError('usage', `--watch takes at most ${longestPause} seconds, a day, not ${seconds}`, {
+      hint: 'for example: --watch 60',
+    });
+  }
   const settings = await openSettings(invocation);
   return onReportSession(invocation, settings, 'reading locks', (opened) =>
     watched(invocation, opened, isWatching ? seconds : null),
   );
 }
 
-/** Once, or every so many seconds until Ctrl-C. */
+/** Seconds. A timer of Node's of more than 24.8 days ends at once. */
+const longestPause = 86_400;
+
+/** Once, or every so many seconds until Ctrl-C, or until nobody reads it any more. */
 async function watched(invocation: Invocation, { session }: Opened, seconds: number | null): Promise<Outcome> {
   const { global, style, runtime } = invocation;
   const { readLocks } = await import('../../reports/locks.ts');
   for (;;) {
     const report = await readLocks(session);
-    const text = global.quiet ? '' : rendered(report, style);
+    const text = global.quiet
+      ? ''
+      : rendered(report, style, runtime.stdout.isTerminal ? runtime.stdout.columns : Number.POSITIVE_INFINITY);
     if (seconds === null) return { result: report, text };
     const round = { at: runtime.now().toISOString(), ...report };
     runtime.stdout.write(global.json ? `${JSON.stringify(round)}\n` : `${round.at}\n${text}\n`);
@@ -49,40 +60,87 @@ async function watched(invocation: Invocation, { session }: Opened, seconds: num
       if (runtime.signal.aborted) return { result: round, text: '' };
       throw error;
     }
+    if (runtime.stdout.isGone) return { result: round, text: '' };
   }
 }
 
-function rendered({ blockers, waiting, isHidden }: LocksReport, style: Style): string {
+function rendered({ blockers, waiting, isHidden }: LocksReport, style: Style, width: number): string {
   if (blockers.length === 0) return 'Nobody waits for a lock.\n';
-  const hidden = isHidden
-    ? [
-        style.careful(
-          'What others do is hidden from this role: GRANT pg_read_all_stats TO it shows statements and ages.',
-        ),
-      ]
-    : [];
-  const lines = blockers.flatMap((blocker) => linesOf(blocker, '', style));
-  return `${[`${count(waiting, 'backend')} ${waiting === 1 ? 'waits' : 'wait'}`, ...lines, ...hidden].join('\n')}\n`;
+  const hidden = 'What others do is hidden from this role: GRANT pg_read_all_stats TO it shows statements and ages.';
+  const lines = [
+    `${count(waiting, 'backend')} ${waiting === 1 ? 'waits' : 'wait'}`,
+    ...blockers.flatMap((blocker) => linesOf(blocker, '', { style, width })),
+    ...(isHidden ? paintedLines(hidden, style.careful, '', width) : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+interface Screen {
+  readonly style: Style;
+  /** Columns of a line. */
+  readonly width: number;
 }
 
 const longestStatement = 100;
 
-function linesOf(node: LockNode, indent: string, style: Style): string[] {
-  const { pid, role, application, state, transactionSeconds, waitSeconds, wants, statement, waiting, isAgain } = node;
-  const ages = [
-    ...(transactionSeconds === null ? [] : [`transaction of ${duration(transactionSeconds * 1000)}`]),
-    ...(waitSeconds === null
-      ? []
-      : [style.careful(`waits ${duration(waitSeconds * 1000)} for ${visible(wants ?? '')}`)]),
-  ];
-  const who = [style.strong(`pid ${pid}`), visible(role), visible(application), state ?? '', ...ages];
-  const what = visible((statement ?? '').replaceAll(/\s+/g, ' ').trim());
-  const cut = [...what].length > longestStatement ? `${[...what].slice(0, longestStatement).join('')}…` : what;
-  const end = `${style.accent(style.symbols.pointer)} SELECT pg_cancel_backend(${pid}); to end its session: SELECT pg_terminate_backend(${pid})`;
+function linesOf(node: LockNode, indent: string, screen: Screen): string[] {
+  const { style, width } = screen;
+  const inner = `${indent}  `;
+  const what = visible((node.statement ?? '').replaceAll(/\s+/g, ' ').trim());
+  const room = Math.max(20, Math.min(longestStatement, width - inner.length));
+  const isWithEnding = indent === '' || node.heldElsewhere.length > 0;
   return [
-    `${indent}${who.filter((word) => word !== '').join('  ')}${isAgain ? '  (in a circle)' : ''}`,
-    ...(cut === '' ? [] : [style.faint(`${indent}  ${cut}`)]),
-    ...(indent === '' ? [`  ${end}`] : []),
-    ...waiting.flatMap((one) => linesOf(one, `${indent}    `, style)),
+    ...whoLines(node, indent, screen),
+    ...(what === '' ? [] : [style.faint(inner + cutTo(what, room))]),
+    ...(isWithEnding ? endings(node).flatMap((one) => endingLines(one, inner, screen)) : []),
+    ...node.waiting.flatMap((one) => linesOf(one, `${indent}    `, screen)),
   ];
+}
+
+/** Who it is, on one line where that holds it, and else a line for each thing to say. */
+function whoLines(node: LockNode, indent: string, { style, width }: Screen): string[] {
+  const { pid, role, application, state, transactionSeconds: age, waitSeconds, wants, isAgain } = node;
+  const plain = (text: string) => text;
+  const parts = [
+    { text: `pid ${pid}`, paint: style.strong },
+    ...[visible(role), visible(application), state ?? ''].map((text) => ({ text, paint: plain })),
+    { text: age === null ? '' : `transaction of ${duration(age * 1000)}`, paint: plain },
+    {
+      text: waitSeconds === null ? '' : `waits ${duration(waitSeconds * 1000)} for ${visible(wants ?? '')}`,
+      paint: style.careful,
+    },
+    { text: isAgain ? '(in a circle)' : '', paint: plain },
+  ].filter(({ text }) => text !== '');
+  const line = indent + parts.map(({ text }) => text).join('  ');
+  if (widthOf(line) <= width) return [indent + parts.map(({ text, paint }) => paint(text)).join('  ')];
+  return parts.flatMap(({ text, paint }, at) => paintedLines(text, paint, at === 0 ? indent : `${indent}  `, width));
+}
+
+function paintedLines(text: string, paint: (line: string) => string, indent: string, width: number): string[] {
+  return wrapped(text, width - indent.length)
+    .split('\n')
+    .map((line) => indent + paint(line));
+}
+
+function endingLines(text: string, indent: string, { style, width }: Screen): string[] {
+  const [first = '', ...more] = wrapped(text, width - indent.length - 2).split('\n');
+  return [`${indent}${style.accent(style.symbols.pointer)} ${first}`, ...more.map((line) => `${indent}  ${line}`)];
+}
+
+/** What to type about who is in the way, who may have no line here. */
+function endings({ pid, heldElsewhere }: LockNode): readonly string[] {
+  if (heldElsewhere.length === 0) return ending(pid);
+  return heldElsewhere.flatMap((one) =>
+    one === 0
+      ? [
+          'a prepared transaction holds it: SELECT * FROM pg_prepared_xacts',
+          'then COMMIT PREPARED or ROLLBACK PREPARED',
+        ]
+      : [`pid ${one} holds it, from another database`, ...ending(one)],
+  );
+}
+
+/** Its statement, and where that is not enough its session. */
+function ending(pid: number): readonly string[] {
+  return [`SELECT pg_cancel_backend(${pid})`, `to end its session: SELECT pg_terminate_backend(${pid})`];
 }

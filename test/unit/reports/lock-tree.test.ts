@@ -21,5 +21,8 @@ test('a circle has an end in the tree', () => {
 });
 
 test('who waits for somebody that has no line, as a prepared transaction, is shown by itself', () => {
-  expect(pids(treeOf([holder(1, 0), holder(2, 1)]))).toEqual([[1, [2]]]);
+  const tree = treeOf([holder(1, 0), holder(2, 1, 9, 9)]);
+
+  expect(pids(tree)).toEqual([[1, [2]]]);
+  expect(tree).toMatchObject([{ heldElsewhere: [0], waiting: [{ heldElsewhere: [9] }] }]);
 });
