@@ -1,4 +1,5 @@
 import { PulseError } from '../errors.ts';
+import { StatementError } from '../postgres/errors.ts';
 import { boundedBegin } from '../postgres/idle-limit.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, sql } from '../postgres/sql.ts';
@@ -55,7 +56,7 @@ async function readMonitoring(session: Session): Promise<Monitoring> {
 
 /**
  * Has statements logged that take longer than `slowMs`, in new sessions of this database, and installs
- * pg_stat_statements where the server has loaded it.
+ * pg_stat_statements where the server has loaded it and the role may.
  * @throws {PulseError} `permission-denied` with what a superuser has to type; nothing is changed then.
  */
 export async function setUpMonitoring(
@@ -71,25 +72,47 @@ export async function setUpMonitoring(
     ...(before.ofDatabase === value
       ? []
       : [`ALTER DATABASE ${ident(database).text} SET log_min_duration_statement = ${value}`]),
-    ...(before.statistics === 'can be installed' ? ['CREATE EXTENSION IF NOT EXISTS pg_stat_statements'] : []),
+    ...(before.statistics === 'can be installed' ? [installs] : []),
   ];
   if (statements.length === 0 || dryRun) return { before, after: before, statements };
   await assertAllowed(session, database);
-  const made = before.statistics === 'can be installed';
+  const done: string[] = [];
   await inOne(session, async () => {
-    const [there] = await session.rows<{ there: boolean }>(
-      sql`SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.nspname::pg_catalog.text = ${schema}) AS there`,
-    );
-    if (there?.there !== true) await session.run(`CREATE SCHEMA IF NOT EXISTS ${ident(schema).text}`);
-    await session.run(`CREATE TABLE IF NOT EXISTS ${ident(schema, memory).text} (
-  set_at timestamptz NOT NULL DEFAULT pg_catalog.now(), slow_before text, made_extension boolean NOT NULL)`);
-    // The first one knows what was before us.
-    await session.rows(sql`INSERT INTO ${ident(schema, memory)} (slow_before, made_extension)
-SELECT ${before.ofDatabase}, ${made} WHERE NOT EXISTS (SELECT FROM ${ident(schema, memory)})`);
-    if (made) await session.rows(sql`UPDATE ${ident(schema, memory)} SET made_extension = TRUE`);
-    for (const statement of statements) await session.run(statement);
+    for (const statement of statements) {
+      const isDone = statement === installs ? await installed(session) : await session.run(statement).then(() => true);
+      if (isDone) done.push(statement);
+    }
+    if (done.length > 0) await remember(session, schema, before, done.includes(installs));
   });
-  return { before, after: await readMonitoring(session), statements };
+  return { before, after: await readMonitoring(session), statements: done };
+}
+
+const installs = 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements';
+
+/** False where the role may not: that takes a superuser, or what a provider lets do it, and is no reason to log nothing. */
+async function installed(session: Session): Promise<boolean> {
+  await session.run('SAVEPOINT before_extension');
+  try {
+    await session.run(installs);
+    return true;
+  } catch (error) {
+    if (!(error instanceof StatementError) || error.sqlstate !== '42501') throw error;
+    await session.run('ROLLBACK TO SAVEPOINT before_extension');
+    return false;
+  }
+}
+
+/** What was before the first setup, since only that one knows it, and whether the extension is ours. */
+async function remember(session: Session, schema: string, before: Monitoring, made: boolean): Promise<void> {
+  const [there] = await session.rows<{ there: boolean }>(
+    sql`SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.nspname::pg_catalog.text = ${schema}) AS there`,
+  );
+  if (there?.there !== true) await session.run(`CREATE SCHEMA IF NOT EXISTS ${ident(schema).text}`);
+  await session.run(`CREATE TABLE IF NOT EXISTS ${ident(schema, memory).text} (
+  set_at timestamptz NOT NULL DEFAULT pg_catalog.now(), slow_before text, made_extension boolean NOT NULL)`);
+  await session.rows(sql`INSERT INTO ${ident(schema, memory)} (slow_before, made_extension)
+SELECT ${before.ofDatabase}, ${made} WHERE NOT EXISTS (SELECT FROM ${ident(schema, memory)})`);
+  if (made) await session.rows(sql`UPDATE ${ident(schema, memory)} SET made_extension = TRUE`);
 }
 
 /** Takes back what the setup did, and nothing else. @throws {PulseError} `not-possible` where nothing was set up. */

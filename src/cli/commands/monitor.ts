@@ -6,6 +6,7 @@ import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { openSettings, textFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
+import { wrapped } from '../render/format.ts';
 import type { Style } from '../style.ts';
 import { onReportSession } from './report-session.ts';
 
@@ -34,16 +35,23 @@ export function registerMonitor(program: Command, addAction: AddAction): void {
 
 async function setUp(invocation: Invocation): Promise<Outcome> {
   const { flags, global, style } = invocation;
+  const { isTerminal, columns } = invocation.runtime.stdout;
   const slowMs = slowOf(flags);
   const dryRun = flags['dryRun'] === true;
+  const isUndo = flags['undo'] === true;
   const settings = await openSettings(invocation);
   const { setUpMonitoring, undoMonitoring } = await import('../../reports/monitor.ts');
   const change = await onReportSession(invocation, settings, 'setting up the monitoring', ({ session }) =>
-    flags['undo'] === true
+    isUndo
       ? undoMonitoring(session, settings.ledgerSchema, dryRun)
       : setUpMonitoring(session, settings.ledgerSchema, slowMs, dryRun),
   );
-  return { result: change, text: global.quiet ? '' : rendered(change, dryRun, style) };
+  return {
+    result: change,
+    text: global.quiet
+      ? ''
+      : rendered(change, { dryRun, isUndo, style, width: isTerminal ? columns : Number.POSITIVE_INFINITY }),
+  };
 }
 
 function slowOf(flags: Invocation['flags']): number {
@@ -55,15 +63,26 @@ function slowOf(flags: Invocation['flags']): number {
   });
 }
 
-function rendered({ before, after, statements }: MonitorChange, dryRun: boolean, style: Style): string {
+interface Shown {
+  readonly dryRun: boolean;
+  readonly isUndo: boolean;
+  readonly style: Style;
+  /** Columns of a line. */
+  readonly width: number;
+}
+
+function rendered(change: MonitorChange, { dryRun, isUndo, style, width }: Shown): string {
+  const { before, after, statements } = change;
   if (dryRun) return statements.length === 0 ? '-- nothing to do\n' : `${statements.join(';\n')};\n`;
-  if (statements.length === 0) return `Nothing to do: ${shown(before)}\n${advice(before)}`;
-  return [
-    `before: ${shown(before)}`,
-    `now:    ${shown(after)}, in new sessions`,
+  const lines =
+    statements.length === 0
+      ? [`Nothing to do: ${shown(before)}`]
+      : [`before: ${shown(before)}`, `now:    ${shown(after)}, in new sessions`];
+  return `${[
+    ...lines.map((line) => wrapped(line, width, { indent: 2 })),
     ...statements.map((statement) => style.faint(`  ${statement}`)),
-    advice(after),
-  ].join('\n');
+    ...(isUndo ? [] : [wrapped(advice(after), width, { indent: 2 })]),
+  ].join('\n')}\n`;
 }
 
 function shown({ ofDatabase, now, statistics }: Monitoring): string {
@@ -74,10 +93,12 @@ function shown({ ofDatabase, now, statistics }: Monitoring): string {
 function advice({ statistics }: Monitoring): string {
   switch (statistics) {
     case 'not loaded by the server':
-      return 'For statistics of all statements: shared_preload_libraries = pg_stat_statements in postgresql.conf, restart the server, then run this again.\n';
+      return 'For statistics of all statements: shared_preload_libraries = pg_stat_statements in postgresql.conf, restart the server, then run this again.';
     case 'not there':
-      return "For statistics of all statements: install the server's contrib package, which has pg_stat_statements.\n";
+      return "For statistics of all statements: install the server's contrib package, which has pg_stat_statements.";
+    case 'can be installed':
+      return 'For statistics of all statements, which this role may not install, as a superuser in this database: CREATE EXTENSION pg_stat_statements';
     default:
-      return 'What takes the most time: pulse-migrate report slow\n';
+      return 'What takes the most time: pulse-migrate report slow';
   }
 }

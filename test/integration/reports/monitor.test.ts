@@ -80,3 +80,32 @@ test('what takes the most time is told where pg_stat_statements is, and what is 
   expect(shown.stdout.split('\n')).toHaveLength(3);
   expect(extension).toEqual({ left: 0 });
 });
+
+test('a role that may not install the extension has slow statements logged, and is told who can install it', {
+  timeout: 60_000,
+}, async () => {
+  await using server = await startServer({ settings: { shared_preload_libraries: 'pg_stat_statements' } });
+  await using admin = await openSession(server.url);
+  await admin.run(
+    "CREATE ROLE plain LOGIN PASSWORD 'kept-apart'; GRANT SET ON PARAMETER log_min_duration_statement TO plain",
+  );
+  await admin.run('CREATE DATABASE owned OWNER plain');
+  const owned = new URL(urlAs(server.url, 'plain', 'kept-apart'));
+  owned.pathname = '/owned';
+  const url = owned.href;
+  const project = await openProject(null, { url });
+
+  const first = await project.done(['monitor', 'setup']);
+  const again = await project.done(['monitor', 'setup']);
+  await using fresh = await openSession(url);
+  const [now] = await fresh.rows(sql`SELECT current_setting('log_min_duration_statement') AS now`);
+  await project.done(['monitor', 'setup', '--undo']);
+
+  expect(first.stdout).toContain('now:    slow statements 100 ms');
+  expect(first.stdout).not.toContain('  CREATE EXTENSION');
+  expect(again.stdout).toContain('Nothing to do');
+  for (const { stdout } of [first, again])
+    expect(stdout).toContain('as a superuser in this database: CREATE EXTENSION');
+  expect(now).toEqual({ now: '100ms' });
+  expect(await fresh.rows(sql`SELECT to_regclass('pulse_migrate.monitor_setup') AS left`)).toEqual([{ left: null }]);
+});
