@@ -1,8 +1,9 @@
 import { closestName } from '../closest-name.ts';
 import { PulseError } from '../errors.ts';
 import { StatementError } from '../postgres/errors.ts';
+import { quoteIdentifier } from '../postgres/identifiers.ts';
 import type { Session } from '../postgres/session.ts';
-import { sql } from '../postgres/sql.ts';
+import { ident, sql } from '../postgres/sql.ts';
 import { visible } from '../visible.ts';
 
 /** A relation by name. */
@@ -17,7 +18,17 @@ export function shownName({ schema, name }: RelationName): string {
 }
 
 /**
- * The tables of these names, quoted as in SQL; null for none.
+ * As it stands in a statement that somebody is to type: quoted, but for a word that can be none of the server's keywords,
+ * which begin so where they have an underscore at all.
+ */
+export function typedName({ schema, name }: RelationName): string {
+  const isPlain = (word: string) => /^(?!(?:current|session|system)_)[a-z]+_[a-z0-9_]*$/.test(word);
+  const short = (word: string) => (isPlain(word) ? word : quoteIdentifier(word));
+  return visible(schema === 'public' ? short(name) : `${short(schema)}.${short(name)}`);
+}
+
+/**
+ * The tables of these names, as in SQL or, where that means none, letter by letter; null for none.
  * @throws {PulseError} `not-possible` for a name that no table has, with the nearest one that there is.
  */
 export async function tableOids(session: Session, names: readonly string[]): Promise<readonly number[] | null> {
@@ -32,9 +43,20 @@ export async function tableOids(session: Session, names: readonly string[]): Pro
 }
 
 async function tableOid(session: Session, name: string): Promise<number | null> {
+  const dot = name.indexOf('.');
+  const parts = dot > 0 && dot < name.length - 1 ? [name.slice(0, dot), name.slice(dot + 1)] : [];
+  const exact = [[name], parts].flatMap((words) => (words.every((word) => word !== '') ? ident(...words).text : []));
+  for (const text of [name, ...exact]) {
+    const oid = text === '' ? null : await oidOf(session, text);
+    if (oid !== null) return oid;
+  }
+  return null;
+}
+
+async function oidOf(session: Session, text: string): Promise<number | null> {
   try {
     const [row] = await session.rows<{ oid: number }>(sql`SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid
-FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass(${name})::pg_catalog.oid
+FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass(${text})::pg_catalog.oid
   AND c.relkind::pg_catalog.text = ANY (${['r', 'p', 'm']})`);
     return row?.oid ?? null;
   } catch (error) {

@@ -31,6 +31,18 @@ export interface WhichRecords {
  * @throws {PulseError} `permission-denied` with the GRANT that a role needs which may not write to the tool's schema.
  */
 export async function recordSizes(session: Session, schema: string, sizes: Sizes, keepMs: number): Promise<void> {
+  try {
+    await recordOnce(session, schema, sizes, keepMs).catch((error: unknown) => {
+      // Another record made schema or table in the same moment: IF NOT EXISTS does not wait for that, a second try finds it.
+      if (!(error instanceof StatementError) || !['23505', '42P06', '42P07'].includes(error.sqlstate)) throw error;
+      return recordOnce(session, schema, sizes, keepMs);
+    });
+  } catch (error) {
+    throw denied(error, schema);
+  }
+}
+
+async function recordOnce(session: Session, schema: string, sizes: Sizes, keepMs: number): Promise<void> {
   const table = ident(schema, recordTable);
   const rows = sizes.tables.map((one) => ({
     ...{ s: one.schema, n: one.name, t: one.totalBytes, h: one.tableBytes, i: one.indexBytes, o: one.toastBytes },
@@ -48,7 +60,7 @@ DELETE FROM ${table} WHERE recorded_at < pg_catalog.now() - pg_catalog.make_inte
     await session.run('COMMIT');
   } catch (error) {
     await session.run('ROLLBACK').catch(() => {});
-    throw denied(error, schema);
+    throw error;
   }
 }
 

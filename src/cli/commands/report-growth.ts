@@ -11,8 +11,9 @@ import { choiceFlag, openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes } from '../render/format.ts';
 import { plot } from '../render/page.ts';
-import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
+import { type Sheet, sheetFormats } from '../render/sheet.ts';
 import { onReportSession } from './report-session.ts';
+import { shownSheets } from './shown-sheets.ts';
 
 export function registerReportGrowth(group: Command, addAction: AddAction): void {
   const growth = group
@@ -34,7 +35,7 @@ export function registerReportGrowth(group: Command, addAction: AddAction): void
 }
 
 async function reportGrowth(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
-  const { flags, global, style, runtime } = invocation;
+  const { flags, style } = invocation;
   const top = positiveInteger(flags, 'top') ?? largest;
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
   const settings = await openSettings(invocation);
@@ -47,7 +48,7 @@ async function reportGrowth(invocation: Invocation, tables: readonly string[]): 
   const full = disk.freeBytes === null ? null : diskFull(growth, disk.freeBytes);
   return {
     result: { ...growth, disk: { ...disk, full } },
-    text: global.quiet ? '' : writtenSheet(sheet, format, style, runtime.stdout),
+    text: shownSheets(invocation, format, [sheet]),
   };
 }
 
@@ -60,7 +61,10 @@ export async function freeDiskOf({ runtime }: Invocation, settings: Settings, se
     import('../../doctor/disk/free-disk.ts'),
     import('../../programs.ts'),
   ]);
-  return freeDisk(session, settings.checks.freeSpaceCommand, programRunner(runtime.env));
+  const disk = await freeDisk(session, settings.checks.freeSpaceCommand, programRunner(runtime.env, runtime.signal));
+  // What a signal cut off is no answer.
+  runtime.signal.throwIfAborted();
+  return disk;
 }
 
 /** The triggers that the configuration has, by table. */

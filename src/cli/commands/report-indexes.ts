@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
-import { quoteIdentifier } from '../../postgres/identifiers.ts';
 import type { BareForeignKey, IndexesReport, IndexReport } from '../../reports/indexes.ts';
-import { type RelationName, shownName } from '../../reports/relation-names.ts';
+import { shownName, typedName } from '../../reports/relation-names.ts';
 import { visible } from '../../visible.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { choiceFlag, openSettings } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, count } from '../render/format.ts';
-import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
+import { type Sheet, sheetFormats } from '../render/sheet.ts';
 import { onReportSession } from './report-session.ts';
+import { shownSheets } from './shown-sheets.ts';
 
 export function registerReportIndexes(group: Command, addAction: AddAction): void {
   const indexes = group
@@ -29,15 +29,15 @@ export function registerReportIndexes(group: Command, addAction: AddAction): voi
 }
 
 async function reportIndexes(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
-  const { flags, global, style, runtime } = invocation;
+  const { flags } = invocation;
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
   const settings = await openSettings(invocation);
   const { readIndexes } = await import('../../reports/indexes.ts');
   const report = await onReportSession(invocation, settings, 'reading indexes', ({ session }) =>
     readIndexes(session, { tables, toolSchema: settings.ledgerSchema }),
   );
-  const text = indexesSheet(report).map((sheet) => writtenSheet(sheet, format, style, runtime.stdout));
-  return { result: report, text: global.quiet ? '' : text.join('\n') };
+  const sheets = indexesSheet(report);
+  return { result: report, text: shownSheets(invocation, format, format === 'csv' ? [asOne(sheets)] : sheets) };
 }
 
 /** The report, a sheet for each kind of finding. */
@@ -72,8 +72,8 @@ export function indexesSheet(report: IndexesReport): readonly Sheet[] {
         shownName(index),
         bytes(index.bytes),
         index.isPartitioned
-          ? `ALTER INDEX ${quoted(index)} ATTACH PARTITION …`
-          : `REINDEX INDEX CONCURRENTLY ${quoted(index)}`,
+          ? `ALTER INDEX ${typedName(index)} ATTACH PARTITION …`
+          : `REINDEX INDEX CONCURRENTLY ${typedName(index)}`,
       ]),
       notes: [],
     },
@@ -85,7 +85,7 @@ export function indexesSheet(report: IndexesReport): readonly Sheet[] {
         visible(index.table),
         bytes(index.bytes),
         `~${bytes(index.bloatBytes)}`,
-        `REINDEX INDEX CONCURRENTLY ${quoted(index)}`,
+        `REINDEX INDEX CONCURRENTLY ${typedName(index)}`,
       ]),
       notes: [
         'Bloat is reckoned from statistics of the columns: at least so much, and not in the midst of a change.',
@@ -117,6 +117,22 @@ export function indexesSheet(report: IndexesReport): readonly Sheet[] {
     : [{ title: `${head}: nothing to find fault with`, columns: [], rows: [], notes: [] }];
 }
 
+/** All findings as one table, which is all that a CSV file can hold. */
+function asOne(sheets: readonly Sheet[]): Sheet {
+  const titles = [...new Set(sheets.flatMap(({ columns }) => columns.map(({ title }) => title)))];
+  return {
+    title: '',
+    columns: ['finding', ...titles].map((title) => ({ title })),
+    rows: sheets.flatMap(({ title, columns, rows }) =>
+      rows.map((row) => [
+        title.replace(/: \d+$/, ''),
+        ...titles.map((wanted) => row[columns.findIndex((column) => column.title === wanted)] ?? ''),
+      ]),
+    ),
+    notes: sheets.flatMap(({ notes }) => notes),
+  };
+}
+
 const indexCount = (number: number) => (number === 1 ? '1 index' : `${number} indexes`);
 
 function sinceWhen({ statisticsSince, statisticsDays, standbys }: IndexesReport): string {
@@ -129,16 +145,10 @@ function sinceWhen({ statisticsSince, statisticsDays, standbys }: IndexesReport)
   return `${since}, ${elsewhere}: what is needed once a quarter was not needed since.`;
 }
 
-/** As short as SQL takes it, since it is to be read. */
-function quoted({ schema, name }: RelationName): string {
-  const short = (word: string) => (/^[a-z_][a-z0-9_]*$/.test(word) ? word : quoteIdentifier(word));
-  return visible(schema === 'public' ? short(name) : `${short(schema)}.${short(name)}`);
-}
-
-const dropOf = (index: IndexReport) => `DROP INDEX ${index.isPartitioned ? '' : 'CONCURRENTLY '}${quoted(index)}`;
+const dropOf = (index: IndexReport) => `DROP INDEX ${index.isPartitioned ? '' : 'CONCURRENTLY '}${typedName(index)}`;
 
 /** On a partitioned table ON ONLY, and then one by one on the partitions, so that nobody waits. */
 function createFor(key: BareForeignKey): string {
   const columns = key.columns.map(visible).join(', ');
-  return `CREATE INDEX ${key.isPartitioned ? 'ON ONLY' : 'CONCURRENTLY ON'} ${quoted(key)} (${columns})`;
+  return `CREATE INDEX ${key.isPartitioned ? 'ON ONLY' : 'CONCURRENTLY ON'} ${typedName(key)} (${columns})`;
 }

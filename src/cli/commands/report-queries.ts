@@ -8,9 +8,10 @@ import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { choiceFlag, openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
-import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
+import { type Sheet, sheetFormats } from '../render/sheet.ts';
 import { timeoutFlag } from './report-flags.ts';
 import { onReportSession } from './report-session.ts';
+import { shownSheets } from './shown-sheets.ts';
 
 export function registerReportQueries(group: Command, addAction: AddAction): void {
   const queries = group
@@ -33,7 +34,7 @@ export function registerReportQueries(group: Command, addAction: AddAction): voi
 }
 
 async function reportQueries(invocation: Invocation, names: readonly string[]): Promise<Outcome> {
-  const { flags, global, style, runtime } = invocation;
+  const { flags, global, style } = invocation;
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
   const asked = { runs: positiveInteger(flags, 'runs') ?? 20, timeoutMs: timeoutFlag(flags, 5000) };
   const settings = await openSettings(invocation);
@@ -43,7 +44,7 @@ async function reportQueries(invocation: Invocation, names: readonly string[]): 
     measureQueries(session, { ...asked, queries }),
   );
   const plans = flags['explain'] === true ? reports.map(planOf).join('') : '';
-  const sheet = writtenSheet(queriesSheet(reports), format, style, runtime.stdout);
+  const sheet = shownSheets(invocation, format, [queriesSheet(reports)]);
   const text = global.quiet ? '' : `${sheet}${plans}`;
   const result = { queries: reports };
   const bad = reports.filter(({ outcome }) => outcome === 'missed' || outcome === 'failed');

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { PulseError } from '../../errors.ts';
 import type { Session } from '../../postgres/session.ts';
-import { shownName } from '../../reports/relation-names.ts';
+import { shownName, typedName } from '../../reports/relation-names.ts';
 import type { Sizes, TableSize } from '../../reports/sizes.ts';
 import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
@@ -9,9 +9,10 @@ import { choiceFlag, openSettings, positiveInteger, textFlag } from '../open.ts'
 import type { Outcome } from '../outcome.ts';
 import { bytes, count } from '../render/format.ts';
 import { prometheusSizes } from '../render/prometheus.ts';
-import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
+import { type Sheet, sheetFormats } from '../render/sheet.ts';
 import { timeoutFlag } from './report-flags.ts';
 import { onReportSession } from './report-session.ts';
+import { shownSheets } from './shown-sheets.ts';
 
 export function registerReportSizes(group: Command, addAction: AddAction): void {
   const sizes = group
@@ -41,9 +42,14 @@ export function registerReportSizes(group: Command, addAction: AddAction): void 
 }
 
 async function reportSizes(invocation: Invocation, tables: readonly string[]): Promise<Outcome> {
-  const { flags, global, style, runtime } = invocation;
+  const { flags, global } = invocation;
   const top = positiveInteger(flags, 'top') ?? null;
   const keepDays = positiveInteger(flags, 'keep') ?? 400;
+  if (keepDays > longestKept) {
+    throw new PulseError('usage', `--keep takes at most ${longestKept} days, a hundred years, not ${keepDays}`, {
+      hint: 'for example: --keep 400',
+    });
+  }
   const format = choiceFlag(flags, 'format', [...sheetFormats, 'prometheus'] as const) ?? 'table';
   const asked = {
     ...{ tables, schema: textFlag(flags, 'schema') ?? null, withTool: flags['all'] === true },
@@ -73,8 +79,11 @@ async function reportSizes(invocation: Invocation, tables: readonly string[]): P
     partitions: flags['partitions'] === true,
     whole: sizes.tables.length,
   });
-  return { result, text: writtenSheet(sheet, format, style, runtime.stdout) };
+  return { result, text: shownSheets(invocation, format, [sheet]) };
 }
+
+/** Days. Times much further back are none that the server knows. */
+const longestKept = 36_500;
 
 /** What the tables were when they were recorded last, by schema and name. */
 export interface Before {
@@ -124,7 +133,7 @@ export function sizesSheet(
     { table, indent: '' },
     ...(partitions ? table.partitions.map((partition) => ({ table: partition, indent: '  ' })) : []),
   ]);
-  const largest = Math.max(1, ...lines.map(({ table }) => table.totalBytes));
+  const largest = lines.reduce((most, { table }) => Math.max(most, table.totalBytes), 1);
   const grown = before.at !== null;
   return {
     title: `${sizes.database}: ${bytes(sizes.databaseBytes)}, ${count(sizes.tables.length, 'table')}${whole > sizes.tables.length ? ` of ${whole}` : ''}`,
@@ -169,7 +178,7 @@ function notesOf({ tables, uncounted, vanished }: Sizes, { isHidden }: Before): 
     ...uncounted.map(({ why, ...name }) => `${shownName(name)} was not counted: ${why}`),
     ...(first === undefined
       ? []
-      : [`${count(unknown.length, 'table')} never analyzed, so the rows are not known: ANALYZE ${shownName(first)}`]),
+      : [`${count(unknown.length, 'table')} never analyzed, so the rows are not known: ANALYZE ${typedName(first)}`]),
     ...(isHidden ? ['Sizes were recorded, and this role may not read them: what has grown since is not shown.'] : []),
     ...(vanished === 0 ? [] : [`${count(vanished, 'table')} dropped while this was read.`]),
   ];

@@ -5,9 +5,10 @@ import type { AddAction, Invocation } from '../cli.ts';
 import { examples } from '../examples.ts';
 import { choiceFlag, openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
-import { duration } from '../render/format.ts';
-import { type Sheet, sheetFormats, writtenSheet } from '../render/sheet.ts';
+import { cutTo, duration } from '../render/format.ts';
+import { type Sheet, sheetFormats } from '../render/sheet.ts';
 import { onReportSession } from './report-session.ts';
+import { shownSheets } from './shown-sheets.ts';
 
 export function registerReportSlow(group: Command, addAction: AddAction): void {
   const slow = group
@@ -27,7 +28,7 @@ export function registerReportSlow(group: Command, addAction: AddAction): void {
 }
 
 async function reportSlow(invocation: Invocation): Promise<Outcome> {
-  const { flags, global, style, runtime } = invocation;
+  const { flags } = invocation;
   const top = positiveInteger(flags, 'top') ?? 20;
   const order = choiceFlag(flags, 'by', slowOrders) ?? 'total';
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
@@ -36,8 +37,7 @@ async function reportSlow(invocation: Invocation): Promise<Outcome> {
   const report = await onReportSession(invocation, settings, 'reading statistics of statements', ({ session }) =>
     readSlow(session, order, top),
   );
-  const text = global.quiet ? '' : writtenSheet(slowSheet(report), format, style, runtime.stdout);
-  return { result: report, text };
+  return { result: report, text: shownSheets(invocation, format, [slowSheet(report)]) };
 }
 
 const longest = 100;
@@ -56,13 +56,8 @@ function slowSheet({ statements, notLooked, hint }: SlowReport): Sheet {
     rows: statements.map(({ calls, totalMs, meanMs, maxMs, rows, share, query }) => [
       ...[String(calls), duration(totalMs), duration(meanMs), duration(maxMs), String(rows)],
       `${((share ?? 0) * 100).toFixed(1)} %`,
-      cut(visible(query.replaceAll(/\s+/g, ' ').trim())),
+      cutTo(visible(query.replaceAll(/\s+/g, ' ').trim()), longest),
     ]),
     notes: notLooked === null ? [] : [`Not looked at: ${notLooked}.`, ...(hint === null ? [] : [hint])],
   };
-}
-
-function cut(text: string): string {
-  const characters = [...text];
-  return characters.length > longest ? `${characters.slice(0, longest - 1).join('')}…` : text;
 }

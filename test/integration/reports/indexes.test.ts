@@ -45,7 +45,7 @@ CREATE INDEX used ON "Chil dren" (n); CREATE INDEX covered ON "Chil dren" (other
 INSERT INTO parents VALUES (1); INSERT INTO "Chil dren" VALUES (1, 1, 1, 1), (2, 1, 1, 1);
 CREATE TABLE parts (at date NOT NULL, parent int REFERENCES parents) PARTITION BY RANGE (at);
 CREATE TABLE parts_1 PARTITION OF parts DEFAULT; CREATE INDEX of_parts ON parts (at)`);
-  await database.admin('CREATE UNIQUE INDEX CONCURRENTLY broken ON "Chil dren" (n)').catch(() => {});
+  await database.admin('CREATE UNIQUE INDEX CONCURRENTLY "broken" ON "Chil dren" (n)').catch(() => {});
   await database.admin(
     'SET enable_seqscan = off; SELECT FROM "Chil dren" WHERE n = 1; SELECT pg_stat_force_next_flush()',
   );
@@ -53,18 +53,22 @@ CREATE TABLE parts_1 PARTITION OF parts DEFAULT; CREATE INDEX of_parts ON parts 
 
   const found = await report(project);
   const { stdout } = await project.done(['report', 'indexes']);
+  const csv = (await project.done(['report', 'indexes', '--format', 'csv'])).stdout.trimEnd().split('\n');
 
+  expect(csv[0]).toMatch(/^finding,index,/);
+  expect(csv).toHaveLength(1 + found.unused.length + found.invalid.length + found.bareForeignKeys.length);
+  expect(csv.some((line) => line.startsWith('Invalid indexes,broken,'))).toBe(true);
   expect(found.unused.map(({ name }) => name).toSorted()).toEqual(['covered', 'never', 'of_parts']);
   expect(found.invalid.map(({ name }) => name)).toEqual(['broken']);
   expect(found.bareForeignKeys.map(({ constraint }) => constraint).toSorted()).toEqual([
     'Chil dren_parent_fkey',
     'parts_parent_fkey',
   ]);
-  expect(stdout).toContain('DROP INDEX CONCURRENTLY never');
+  expect(stdout).toContain('DROP INDEX CONCURRENTLY "never"');
   expect(stdout).toContain('DROP INDEX of_parts');
-  expect(stdout).toContain('REINDEX INDEX CONCURRENTLY broken');
+  expect(stdout).toContain('REINDEX INDEX CONCURRENTLY "broken"');
   expect(stdout).toContain('CREATE INDEX CONCURRENTLY ON "Chil dren" (parent)');
-  expect(stdout).toContain('CREATE INDEX ON ONLY parts (parent)');
+  expect(stdout).toContain('CREATE INDEX ON ONLY "parts" (parent)');
   expect(stdout).toMatch(/Scans are counted since .* on this server alone/);
 });
 

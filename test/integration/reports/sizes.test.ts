@@ -88,7 +88,7 @@ test('rows that nobody has estimated are unknown and not nought, and --exact cou
 
   expect(before.tables).toMatchObject([{ name: 'small', rows: null, isExact: false }]);
   expect(shown.stdout).toContain('unknown  never analyzed');
-  expect(shown.stdout).toContain('ANALYZE small');
+  expect(shown.stdout).toContain('ANALYZE "small"');
   expect(counted.tables).toMatchObject([
     { name: 'events', rows: 150, isExact: true },
     { name: 'small', rows: 10, isExact: true },
@@ -129,11 +129,30 @@ test('schema, top and partitions choose what is shown; an empty database says so
   expect(stdout).toContain('other.a "b"\\x0ac');
 });
 
+test('a table is named as in SQL or letter by letter, and what is told to type about it is what the server takes', async ({
+  database,
+}) => {
+  await database.admin(
+    'CREATE TABLE "User" (id int); CREATE SCHEMA "Ö"; CREATE TABLE "Ö"."order" (id int); INSERT INTO "Ö"."order" VALUES (1)',
+  );
+  const project = await openProject(null, database);
+  const names = async (...typed: string[]) => (await sizes(project, ...typed)).tables.map(({ name }) => name);
+
+  expect(await names('User')).toEqual(['User']);
+  expect(await names('"User"')).toEqual(['User']);
+  expect(await names('Ö.order')).toEqual(['order']);
+  const { stdout } = await project.done(['report', 'sizes', 'Ö.order']);
+  const statement = /ANALYZE .*/.exec(stdout)?.[0] ?? '';
+  await database.admin(statement);
+  expect((await project.done(['report', 'sizes', 'Ö.order'])).stdout).not.toContain('ANALYZE');
+});
+
 const refusals = [
   [['comitts'], 'there is no table comitts', 7],
   [['--format', 'xml'], '--format takes table', 2],
   [['--top', '0'], '--top takes a whole number', 2],
   [['--timeout', 'soon'], '--timeout takes a duration', 2],
+  [['--record', '--keep', '99999999'], '--keep takes at most 36500 days', 2],
 ] as const;
 
 test.for(refusals)('report sizes %s is refused: %s', async ([flags, message], { database }) => {
@@ -155,6 +174,26 @@ test('CSV, Markdown and the form of Prometheus hold names of any kind', async ({
   expect((await written('csv')).split('\n')[1]).toMatch(/^"other\.a ""b""\\x0ac",0 B,~0,/);
   expect(await written('markdown')).toContain('| other.a "b"\\\\x0ac | 0 B |');
   expect(await written('prometheus')).toContain('schema="other",table="a \\"b\\"\\nc",kind="table"} 0\n');
+});
+
+test('what CSV has no place for is told on standard error', async ({ database }) => {
+  await database.admin('CREATE TABLE t (id int); INSERT INTO t VALUES (1)');
+  const project = await openProject(null, database);
+
+  const { stdout, stderr } = await project.done(['report', 'sizes', '--format', 'csv']);
+
+  expect(stdout.split('\n')).toHaveLength(3);
+  expect(stderr).toBe('1 table never analyzed, so the rows are not known: ANALYZE "t"\n');
+});
+
+test('records that begin at once all succeed, also where none was made before', async ({ database }) => {
+  const project = await openProject(null, database);
+
+  const runs = await Promise.all(
+    Array.from({ length: 8 }, () => project.cli(['report', 'sizes', '--record', '--all'])),
+  );
+
+  expect(runs.map(({ exitCode, stderr }) => [exitCode, stderr])).toEqual(runs.map(() => [0, '']));
 });
 
 /** A database with a ledger and with records, and a role that may use neither. */
