@@ -79,3 +79,16 @@ WHERE c.relkind::pg_catalog.text = ANY (${['r', 'p', 'm']}) AND NOT c.relisparti
     hint: near === null ? 'name it with its schema where search_path does not hold that' : `is ${visible(near)} meant?`,
   });
 }
+
+/** @throws {PulseError} `not-possible` for a schema that is not there: a misspelt one would pass for an empty one. */
+export async function assertSchema(session: Session, name: string): Promise<void> {
+  const rows = await session.rows<{ name: string }>(
+    sql`SELECT n.nspname::pg_catalog.text AS name FROM pg_catalog.pg_namespace AS n ORDER BY 1`,
+  );
+  const known = rows.map((row) => row.name);
+  if (known.includes(name)) return;
+  const near = closestName(name, known);
+  throw new PulseError('not-possible', `there is no schema ${visible(name)}`, {
+    hint: near === null ? 'pulse-migrate report sizes shows the tables of all' : `is ${visible(near)} meant?`,
+  });
+}

@@ -2,7 +2,7 @@ import { StatementError } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, raw, sql } from '../postgres/sql.ts';
 import { reading } from './reading.ts';
-import { type RelationName, tableOids } from './relation-names.ts';
+import { assertSchema, type RelationName, tableOids } from './relation-names.ts';
 
 /** One table with all that belongs to it; sizes in bytes. */
 export interface TableSize extends RelationName {
@@ -69,10 +69,11 @@ const utc = (time: string) => `pg_catalog.to_char(${time} AT TIME ZONE 'UTC', 'Y
 
 /**
  * Sizes and rows of tables, a partitioned one as the sum of its partitions. One query for all of them; it reads only.
- * @throws {PulseError} `not-possible` for a table that is named and not there, `lock-not-obtained` where one is locked.
+ * @throws {PulseError} `not-possible` for a table or schema that is named and not there, `lock-not-obtained` where one is locked.
  */
 export async function readSizes(session: Session, input: SizesInput): Promise<Sizes> {
   const oids = await tableOids(session, input.tables);
+  if (input.schema !== null) await assertSchema(session, input.schema);
   const [found, database] = await reading(session, async () => [
     await session.rows<Found>(sizesQuery(input, oids)),
     await databaseFacts(session),

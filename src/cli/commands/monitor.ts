@@ -77,7 +77,10 @@ function rendered(change: MonitorChange, { dryRun, isUndo, style, width }: Shown
   const lines =
     statements.length === 0
       ? [`Nothing to do: ${shown(before)}`]
-      : [`before: ${shown(before)}`, `now:    ${shown(after)}, in new sessions`];
+      : [
+          `before: ${shown(before)}`,
+          `now:    ${isUndo ? shown({ ...after, now: null }) : shown(after)}, in new sessions`,
+        ];
   return `${[
     ...lines.map((line) => wrapped(line, width, { indent: 2 })),
     ...statements.map((statement) => style.faint(`  ${statement}`)),
@@ -85,8 +88,10 @@ function rendered(change: MonitorChange, { dryRun, isUndo, style, width }: Shown
   ].join('\n')}\n`;
 }
 
-function shown({ ofDatabase, now, statistics }: Monitoring): string {
-  const slow = ofDatabase === null ? `the server's (${now})` : ofDatabase === '-1' ? 'off' : `${ofDatabase} ms`;
+/** `now` is null where this session still has what its database had when it began. */
+function shown({ ofDatabase, now, statistics }: Omit<Monitoring, 'now'> & { readonly now: string | null }): string {
+  const servers = now === null ? "the server's" : `the server's (${now === '-1' ? 'off' : now})`;
+  const slow = ofDatabase === null ? servers : ofDatabase === '-1' ? 'off' : `${ofDatabase} ms`;
   return `slow statements ${slow}, pg_stat_statements ${statistics}`;
 }
 

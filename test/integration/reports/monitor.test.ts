@@ -99,8 +99,10 @@ test('a role that may not install the extension has slow statements logged, and 
   const again = await project.done(['monitor', 'setup']);
   await using fresh = await openSession(url);
   const [now] = await fresh.rows(sql`SELECT current_setting('log_min_duration_statement') AS now`);
-  await project.done(['monitor', 'setup', '--undo']);
+  const undone = await project.done(['monitor', 'setup', '--undo']);
 
+  expect(first.stdout).toContain("before: slow statements the server's (off)");
+  expect(undone.stdout).toContain("now:    slow statements the server's, ");
   expect(first.stdout).toContain('now:    slow statements 100 ms');
   expect(first.stdout).not.toContain('  CREATE EXTENSION');
   expect(again.stdout).toContain('Nothing to do');

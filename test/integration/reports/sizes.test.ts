@@ -149,6 +149,7 @@ test('a table is named as in SQL or letter by letter, and what is told to type a
 
 const refusals = [
   [['comitts'], 'there is no table comitts', 7],
+  [['--schema', 'pubic'], 'is public meant?', 2],
   [['--format', 'xml'], '--format takes table', 2],
   [['--top', '0'], '--top takes a whole number', 2],
   [['--timeout', 'soon'], '--timeout takes a duration', 2],
