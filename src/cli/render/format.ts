@@ -67,10 +67,17 @@ export function wrapped(text: string, columns: number, { indent = 0, taken = 0 }
   return lines.join('\n');
 }
 
-/** Of a long text the beginning, so many characters with the sign that says so. */
+/** Of a long text the beginning, with the sign that says so: at most so many columns. */
 export function cutTo(text: string, most: number): string {
-  const characters = [...text];
-  return characters.length > most ? `${characters.slice(0, most - 1).join('')}…` : text;
+  if (widthOf(text) <= most) return text;
+  let cut = '';
+  let columns = 1;
+  for (const { segment } of new Intl.Segmenter('en').segment(text)) {
+    columns += widthOf(segment);
+    if (columns > most) break;
+    cut += segment;
+  }
+  return `${cut}…`;
 }
 
 export interface Cell {

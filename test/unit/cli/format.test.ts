@@ -1,5 +1,15 @@
 import { expect, test } from 'vitest';
-import { bytes, count, duration, moment, shortList, table, widthOf, wrapped } from '../../../src/cli/render/format.ts';
+import {
+  bytes,
+  count,
+  cutTo,
+  duration,
+  moment,
+  shortList,
+  table,
+  widthOf,
+  wrapped,
+} from '../../../src/cli/render/format.ts';
 
 test.for([
   [0, '0.0 ms'],
@@ -71,4 +81,10 @@ test('a text is broken between words, indented from its second line on, and a lo
   expect(wrapped('one two three four five six', 20, { indent: 2, taken: 6 })).toBe('one two three\n  four five six');
   expect(wrapped(`see ${'x'.repeat(30)} there`, 20)).toBe(`see\n${'x'.repeat(30)}\nthere`);
   expect(wrapped('one two', Number.POSITIVE_INFINITY)).toBe('one two');
+});
+
+test('a text is cut at so many columns, between characters', () => {
+  expect(cutTo('表の名', 6)).toBe('表の名');
+  expect(cutTo('表の名x', 6)).toBe('表の…');
+  expect(cutTo('abcdef', 4)).toBe('abc…');
 });
