@@ -62,7 +62,10 @@ async function sheetsOf(invocation: Invocation, { session }: Opened, settings: S
   const growth = await readGrowth(session, toolSchema, {
     ...{ tables: [], triggers: triggersOf(settings), top: largest },
   }).catch(whenNothing);
-  if (growth !== null) {
+  if (growth instanceof PulseError) {
+    const notes = [`Not shown: ${growth.message}.`, growth.hint];
+    sheets.push({ title: 'Growth', columns: [], rows: [], notes });
+  } else {
     const disk = await freeDiskOf(invocation, settings, session);
     sheets.push(growthSheet(growth, disk, true), ...growthPlots(growth, 6));
   }
@@ -75,9 +78,9 @@ async function sheetsOf(invocation: Invocation, { session }: Opened, settings: S
   return { sheets, database: sizes.database, at: sizes.at };
 }
 
-/** That nothing was recorded yet, or may not be read, is no reason to show nothing. */
-function whenNothing(error: unknown): null {
-  if (error instanceof PulseError && ['not-possible', 'permission-denied'].includes(error.code)) return null;
+/** That nothing was recorded yet, or may not be read, is no reason to show nothing else. */
+function whenNothing(error: unknown): PulseError {
+  if (error instanceof PulseError && ['not-possible', 'permission-denied'].includes(error.code)) return error;
   throw error;
 }
 
