@@ -1,5 +1,6 @@
 import type { Session } from '../postgres/session.ts';
 import { sql } from '../postgres/sql.ts';
+import { statisticsRight } from '../postgres/statistics-right.ts';
 
 /** A backend that waits for a lock, or that others wait for. */
 export interface LockHolder {
@@ -34,6 +35,8 @@ export interface LocksReport {
   readonly waiting: number;
   /** What others do is hidden from a role that is no member of pg_read_all_stats. */
   readonly isHidden: boolean;
+  /** What shows it, to be typed by a superuser. */
+  readonly toSee: string;
 }
 
 /** Who waits for whom in this database now. Reads only. */
@@ -50,11 +53,14 @@ FROM pg_catalog.pg_stat_activity AS a LEFT JOIN w ON w.pid = a.pid
 -- Each call holds up the lock manager of the whole server: none for those that wait for nothing.
 CROSS JOIN LATERAL (SELECT CASE WHEN w.pid IS NULL THEN '{}'::pg_catalog.int4[] ELSE pg_catalog.pg_blocking_pids(a.pid) END AS pids) AS b
 WHERE a.datname::pg_catalog.text = pg_catalog.current_database()::pg_catalog.text AND a.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid`);
-  const [right] = await session.rows<{ seesAll: boolean }>(
-    sql`SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS "seesAll"`,
-  );
+  const right = await statisticsRight(session);
   const waiting = rows.filter(({ blockedBy }) => blockedBy.length > 0);
-  return { blockers: treeOf(rows), waiting: waiting.length, isHidden: waiting.length > 0 && right?.seesAll !== true };
+  return {
+    blockers: treeOf(rows),
+    waiting: waiting.length,
+    isHidden: waiting.length > 0 && !right.has,
+    toSee: right.grant,
+  };
 }
 
 /** Each waiter stands below everybody it waits for. Whoever waits in a circle has no end: the first of it is the root. */

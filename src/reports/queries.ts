@@ -89,12 +89,21 @@ SET LOCAL plan_cache_mode = force_custom_plan; SAVEPOINT ${savepoint}`);
   } catch (error) {
     if (error instanceof StatementError) return { ...nothing, why: [error.message] };
     if (error instanceof PulseError && error.code === 'usage') return { ...nothing, why: [error.message] };
+    if (error instanceof PulseError && error.code === 'connection-lost') throw endedBy(query, error);
     throw error;
   } finally {
     // Behind a pooler another backend may answer as soon as the transaction ends: what is prepared goes within it.
     await session.run(`ROLLBACK TO SAVEPOINT ${savepoint}; DEALLOCATE ${prepared}`).catch(() => {});
     await session.run('ROLLBACK').catch(() => {});
   }
+}
+
+/** Whatever ended it, this is where to look first. */
+function endedBy({ name }: KeyQuery, error: PulseError): PulseError {
+  return new PulseError('connection-lost', `while the key query ${name} ran: ${error.message}`, {
+    hint: 'nothing was changed; run the report again, and if it ends here again, take the query out of the configuration',
+    cause: error,
+  });
 }
 
 const prepared = 'pulse_migrate_key_query';

@@ -1,6 +1,7 @@
 import { StatementError } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, raw, sql } from '../postgres/sql.ts';
+import { statisticsRight } from '../postgres/statistics-right.ts';
 
 /** One kind of statement, its values left out. Times in milliseconds. */
 export interface SlowStatement {
@@ -64,7 +65,7 @@ GROUP BY s.query ORDER BY ${raw(`pg_catalog.${columns[order]}`)} DESC LIMIT ${to
     return {
       statements,
       notLooked: hidden ? 'of other roles this one may not see the statements' : null,
-      hint: hidden ? 'GRANT pg_read_all_stats TO it shows all of them' : null,
+      hint: hidden ? `to see all of them: ${(await statisticsRight(session)).grant}` : null,
     };
   } catch (error) {
     if (!(error instanceof StatementError)) throw error;

@@ -64,9 +64,9 @@ async function watched(invocation: Invocation, { session }: Opened, seconds: num
   }
 }
 
-function rendered({ blockers, waiting, isHidden }: LocksReport, style: Style, width: number): string {
+function rendered({ blockers, waiting, isHidden, toSee }: LocksReport, style: Style, width: number): string {
   if (blockers.length === 0) return 'Nobody waits for a lock.\n';
-  const hidden = 'What others do is hidden from this role: GRANT pg_read_all_stats TO it shows statements and ages.';
+  const hidden = `What others do is hidden from this role. To see statements and ages: ${toSee}`;
   const lines = [
     `${count(waiting, 'backend')} ${waiting === 1 ? 'waits' : 'wait'}`,
     ...blockers.flatMap((blocker) => linesOf(blocker, '', { style, width })),

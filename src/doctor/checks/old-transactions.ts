@@ -1,4 +1,5 @@
 import { sql } from '../../postgres/sql.ts';
+import { statisticsRight } from '../../postgres/statistics-right.ts';
 import { age } from '../age.ts';
 import { type Check, fine } from '../check.ts';
 import { firstOf } from '../first-of.ts';
@@ -43,7 +44,7 @@ WHERE a.datname::pg_catalog.text = pg_catalog.current_database()::pg_catalog.tex
         return {
           outcome: 'unknown',
           message: `what ${state.hidden === 1 ? 'a session' : `${state.hidden} sessions`} of other roles does is hidden from this one`,
-          hint: 'GRANT pg_read_all_stats to the role',
+          hint: (await statisticsRight(session)).grant,
         };
       }
       return fine(`no transaction is older than ${age(seconds)}`);

@@ -1,4 +1,5 @@
 import { sql } from '../../postgres/sql.ts';
+import { statisticsRight } from '../../postgres/statistics-right.ts';
 import { age } from '../age.ts';
 import { showBytes } from '../bytes.ts';
 import { type Check, fine } from '../check.ts';
@@ -39,7 +40,7 @@ FROM pg_catalog.pg_stat_replication AS r ORDER BY 1`);
       return {
         outcome: 'unknown',
         message: 'how far the standbys are is hidden from this role',
-        hint: 'GRANT pg_read_all_stats to the role',
+        hint: (await statisticsRight(session)).grant,
       };
     }
     return fine(`${standbys.map(({ name }) => name).join(', ')} ${standbys.length === 1 ? 'keeps' : 'keep'} up`);

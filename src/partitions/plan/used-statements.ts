@@ -1,6 +1,7 @@
 import { StatementError } from '../../postgres/errors.ts';
 import type { Session } from '../../postgres/session.ts';
 import { ident, sql } from '../../postgres/sql.ts';
+import { statisticsRight } from '../../postgres/statistics-right.ts';
 import type { TableName } from '../catalog.ts';
 import { plainSettings } from '../convert/source-facts.ts';
 import { conflictClauses, isTable, readsWithout } from './statement-shape.ts';
@@ -105,8 +106,7 @@ interface Sent {
 
 async function sentStatements(session: Session, { name }: TableName): Promise<Sent> {
   const none = (notLooked: string): Sent => ({ queries: [], notLooked });
-  const [extension] = await session.rows<{ schema: string; all: boolean }>(sql`SELECT n.nspname AS schema,
-  pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS all
+  const [extension] = await session.rows<{ schema: string }>(sql`SELECT n.nspname AS schema
 FROM pg_catalog.pg_extension AS e JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname::pg_catalog.text OPERATOR(pg_catalog.=) 'pg_stat_statements'`);
   if (extension === undefined) return none('the extension pg_stat_statements is not installed in this database');
@@ -118,9 +118,10 @@ FROM ${ident(extension.schema, 'pg_stat_statements')} AS s
 WHERE s.dbid = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
   AND pg_catalog.strpos(pg_catalog.lower(s.query), pg_catalog.lower(${name})) > 0
 GROUP BY s.query ORDER BY pg_catalog.sum(s.total_exec_time) DESC LIMIT ${mostLooked}`);
-    const notLooked = extension.all
+    const right = await statisticsRight(session);
+    const notLooked = right.has
       ? null
-      : 'of other roles this one may not see the statements: GRANT pg_read_all_stats shows all of them';
+      : `of other roles this one may not see the statements; to see all of them: ${right.grant}`;
     return {
       queries: rows.map(({ text, calls, mean }) => ({ text, query: oneLine(text), calls, meanMs: mean })),
       notLooked,

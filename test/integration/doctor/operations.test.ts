@@ -23,7 +23,7 @@ import { test } from './plain-role.ts';
 /** What a check says to somebody who connects just now. */
 async function foundAt(url: string, check: Check): Promise<Finding> {
   await using session = await openSession(url);
-  return check.run(contextOf(session));
+  return await check.run(contextOf(session));
 }
 
 test('an old transaction is told with its process and how to end it; a role that sees nothing of it says that', async ({

@@ -12,7 +12,7 @@ ANALYZE t, "p 1", leaf, empty`;
 
 async function found(url: string, pending: string) {
   await using session = await openSession(url);
-  return pendingFiles.run(contextOf(session, { pending: [pendingMigration(pending)] }));
+  return await pendingFiles.run(contextOf(session, { pending: [pendingMigration(pending)] }));
 }
 
 test.for([

@@ -11,7 +11,7 @@ import { test } from './plain-role.ts';
 
 async function found(url: string, check: Check, pending: string) {
   await using session = await openSession(url);
-  return check.run(contextOf(session, { pending: [pendingMigration(pending)] }));
+  return await check.run(contextOf(session, { pending: [pendingMigration(pending)] }));
 }
 
 test('whoever holds a lock that a pending statement needs is told, with what is held and what is wanted', async ({

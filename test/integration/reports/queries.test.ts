@@ -127,6 +127,22 @@ test('a query that writes, escapes, fails, takes too long or has no parameters i
   expect(await database.admin('SELECT n FROM t')).toEqual([{ n: 1 }]);
 });
 
+test('a query that ends its connection is named, and what to do about it', async ({ database }) => {
+  const project = await openProject(null, database);
+  await project.configure("queries: { end: { sql: 'select pg_terminate_backend(pg_backend_pid())', target: 10ms } }\n");
+
+  const { run } = await reports(project);
+
+  expect(run.json()).toMatchObject({
+    exitCode: 3,
+    error: {
+      code: 'connection-lost',
+      message: expect.stringContaining('while the key query end ran'),
+      hint: expect.stringContaining('take the query out of the configuration'),
+    },
+  });
+});
+
 test('comments and a semicolon behind a query and its parameters are left out of what is sent', async ({
   database,
 }) => {
