@@ -6,6 +6,7 @@ import { calendarOfPartitions } from '../../partitions/list.ts';
 import { missingRanges } from '../../partitions/missing-ranges.ts';
 import { sql } from '../../postgres/sql.ts';
 import { type Check, fine } from '../check.ts';
+import { firstOf } from '../first-of.ts';
 
 export const partitionHorizon: Check = {
   id: 'partition-horizon',
@@ -21,10 +22,14 @@ export const partitionHorizon: Check = {
     const now = instantOf(new Date(Number(clock?.now)));
     const { byOid } = await settingsByOid(session, partitioned);
     // As create-next decides: by the configuration, and else by what the partitions show.
+    const unclear: string[] = [];
     const short = tables.flatMap((table) => {
       const setting = byOid.get(table.oid);
       const calendar = setting?.period ? calendarOf(setting.period) : calendarOfPartitions(table);
-      if (calendar === null) return [];
+      if (calendar === null) {
+        unclear.push(table.name);
+        return [];
+      }
       const covered = table.partitions.map(({ range }) => range);
       const lead = setting?.lead ?? usualLead[calendar.period];
       const [first] = missingRanges(calendar, covered, { now, lead });
@@ -33,6 +38,13 @@ export const partitionHorizon: Check = {
       const soon = first.from < shifted(calendarOf(calendar.period), now, 1);
       return [{ name: table.name, from: isoOf(first.from), urgent: soon && table.defaultPartition === null }];
     });
+    if (short.length === 0 && unclear.length > 0) {
+      return {
+        outcome: 'unknown',
+        message: `the partitions of ${firstOf(unclear)} show no period, so what is missing is not known`,
+        hint: `name it in the configuration: partitions: { ${unclear[0]}: { period: month } }`,
+      };
+    }
     if (short.length === 0) return fine(`the partitions of the next periods are there (${tables.length} tables)`);
     const list = short.map(({ name, from }) => `${name} has none from ${from.replace('T00:00:00Z', '')}`).join(', ');
     return {

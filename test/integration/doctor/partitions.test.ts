@@ -39,6 +39,20 @@ test('a horizon that is too short fails without a DEFAULT partition, warns with 
   expect((await partitionHorizon.run(context)).outcome).toBe('ok');
 });
 
+test('where the bounds of partitions show no period the answer is open, and says where to write it', async ({
+  database,
+}) => {
+  await database.admin(`CREATE TABLE odd (at timestamptz NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE odd_1 PARTITION OF odd FOR VALUES FROM ('2020-01-03') TO ('2020-01-20')`);
+  const context = contextOf(await openSession(database.url));
+
+  expect(await partitionHorizon.run(context)).toMatchObject({
+    outcome: 'unknown',
+    message: expect.stringContaining('odd show no period'),
+    hint: 'name it in the configuration: partitions: { odd: { period: month } }',
+  });
+});
+
 test('the horizon is that of the configuration, and a table that it names and nobody knows leaves the answer open', async ({
   database,
 }) => {
