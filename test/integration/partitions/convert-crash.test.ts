@@ -49,28 +49,37 @@ function startTwinWrites(url: string): { stop(): Promise<void>; written(): numbe
   };
 }
 
-test.for(['copying', 'indexing', 'replaying', 'swapped'] as const)(
-  'a server that crashes at %s comes back, the conversion is resumed, and nothing is lost, doubled or different',
+const places = ['copying', 'indexing', 'replaying', 'swapped'] as const;
+const crashes = [
+  ...places.map((place) => ['conversion', place] as const),
+  ...places.filter((_, at) => at % 2 === 0).map((place) => ['split', place] as const),
+];
+
+test.for(crashes)(
+  'a server that crashes in a %s at %s comes back, the work is resumed, and nothing is lost, doubled or different',
   { timeout: 180_000 },
-  async (place, { start }) => {
+  async ([work, place], { start }) => {
     const server = await startServer();
     onTestFinished(() => server[Symbol.asyncDispose]());
     const first = await openSession(server.url);
     await first.run(`${liveTable}CREATE TABLE twin AS SELECT id, repo_id, sha, committed_at, additions FROM commits;
 ALTER TABLE twin ADD PRIMARY KEY (id), ALTER additions SET DEFAULT 0`);
     const project = await openProject(null, server);
+    const isSplit = work === 'split';
+    if (isSplit) {
+      await project.done(['partition', 'convert', 'commits', ...flags, '--strategy', 'attach']);
+      await project.done(['partition', 'finish', 'commits', '--i-know']);
+    }
     const writes = startTwinWrites(server.url);
     const running = start(project, [
-      'partition',
-      'convert',
-      'commits',
-      ...flags,
-      '--duty',
-      place === 'copying' ? '0.02' : '1',
+      ...['partition', ...(isSplit ? ['split', 'commits_history'] : ['convert', 'commits', ...flags])],
+      ...['--duty', place === 'copying' ? '0.02' : '1'],
     ]);
     const phase = async () => {
       const rows = await first
-        .rows<{ phase: string }>({ text: 'SELECT phase FROM pulse_migrate.partition_conversion' })
+        .rows<{ phase: string }>({
+          text: 'SELECT phase FROM pulse_migrate.partition_conversion ORDER BY id DESC LIMIT 1',
+        })
         .catch(() => []);
       return rows[0]?.phase;
     };
@@ -80,11 +89,12 @@ ALTER TABLE twin ADD PRIMARY KEY (id), ALTER additions SET DEFAULT 0`);
     await running.ended;
     await server.start();
 
-    const status = await project.done(['partition', 'status', '--json']);
+    const table = isSplit ? 'commits_history' : 'commits';
+    const status = await project.done(['partition', 'status', table, '--json']);
     const isOver = JSON.stringify(status.json().result).includes('"phase":"completed"');
-    if (!isOver) await project.done(['partition', 'resume', 'commits', '--duty', '1']);
+    if (!isOver) await project.done(['partition', 'resume', table, '--duty', '1']);
     const before = writes.written();
-    await until('writes after the swap', async () => writes.written() > before + 20);
+    await until('writes after the exchange', async () => writes.written() > before + 20);
     await writes.stop();
 
     const after = await openSession(server.url);
@@ -94,7 +104,7 @@ ALTER TABLE twin ADD PRIMARY KEY (id), ALTER additions SET DEFAULT 0`);
 UNION ALL SELECT * FROM (TABLE twin EXCEPT ALL SELECT id, repo_id, sha, committed_at, additions FROM commits) AS b`,
       });
     expect(await difference()).toEqual([]);
-    await project.done(['partition', 'rollback', 'commits']);
+    if (!isSplit) await project.done(['partition', 'rollback', 'commits']);
     expect(await difference()).toEqual([]);
   },
 );
