@@ -34,7 +34,7 @@ export function registerRetention(program: Command, addAction: AddAction): void 
     .summary('what each rule would take, and why one cannot')
     .description(
       'Counts what each rule would take: rows, from when to when, in how many transactions, which partitions, and what ' +
-        'foreign keys do along with it. Reads only.',
+        'foreign keys do along with it. Exit 1 where a rule cannot be carried out. Reads only.',
     )
     .option('--now <time>', 'look from another day: an ISO 8601 time');
   examples(plan, [
@@ -67,7 +67,22 @@ async function planRules(invocation: Invocation, tables: readonly string[]): Pro
   const now = timeFlag(invocation.flags, 'now');
   const settings = await openSettings(invocation);
   const result = await planOf(invocation, settings, { tables, now }, true);
-  return { result, text: invocation.global.quiet ? '' : renderPlan(result, invocation) };
+  return { result, text: invocation.global.quiet ? '' : renderPlan(result, invocation), ...noIfStopped(result.rules) };
+}
+
+/** A rule that a run would refuse is no plan. */
+function noIfStopped(rules: readonly ShownRule[]): Pick<Outcome, 'no'> {
+  const stopped = rules.filter(({ obstacles }) => obstacles.length > 0);
+  const [first] = stopped;
+  if (first === undefined) return {};
+  const tables = stopped.map(({ table }) => table).join(', ');
+  return {
+    no: {
+      code: 'check-failed',
+      message: `${count(stopped.length, 'rule')} cannot be carried out: ${tables}`,
+      hint: first.obstacles[0]?.cure ?? 'pulse-migrate retention plan',
+    },
+  };
 }
 
 interface Asked {
@@ -115,7 +130,8 @@ async function runRules(invocation: Invocation, tables: readonly string[]): Prom
   if (invocation.flags['iKnow'] === undefined) {
     const { rules } = await planOf(invocation, settings, asked, false);
     const nothing = 'Nothing was deleted: this is what --i-know would do.\n';
-    return { result: { dry: true, rules }, text: quiet ? '' : `${renderPlan({ rules }, invocation)}${nothing}` };
+    const text = quiet ? '' : `${renderPlan({ rules }, invocation)}${nothing}`;
+    return { result: { dry: true, rules }, text, ...noIfStopped(rules) };
   }
   const opened = await openSession(invocation, settings);
   try {

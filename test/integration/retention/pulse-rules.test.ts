@@ -46,7 +46,7 @@ test('the rules of the example fit the tables of Pulse, and take what its table 
   const rules = example.slice(example.indexOf('retention:'), example.indexOf('environments:'));
   await project.configure(rules.replaceAll('s3://pulse-archive', 'archive'));
   const planned = async () =>
-    (await project.done(['retention', 'plan', '--json'])).json<{
+    (await project.cli(['retention', 'plan', '--json'])).json<{
       rules: { table: string; obstacles: { cure: string }[]; warnings: string[] }[];
     }>().result.rules;
 

@@ -220,10 +220,11 @@ INSERT INTO commits VALUES (1, 1), (2, 2), (3, 3); INSERT INTO reviews VALUES (1
       const before = await stateOf(database);
 
       const run = await project.cli(['retention', 'run', '--i-know', '--json']);
-      const plan = await project.done(['retention', 'plan', '--json']);
+      const plan = await project.cli(['retention', 'plan', '--json']);
 
       expect(run.json()).toMatchObject({ exitCode: 2, error: { code: 'not-possible' } });
       for (const name of missing) expect(run.stdout).toContain(name);
+      expect(plan.json()).toMatchObject({ exitCode: 1, error: { code: 'check-failed' } });
       for (const name of missing) expect(plan.stdout).toContain(name);
       expect(await stateOf(database)).toEqual(before);
     },
