@@ -8,7 +8,7 @@ import { validateInbound } from './inbound.ts';
 import { dropRegistry } from './registry.ts';
 import { dropReverse } from './roll-back.ts';
 import { validateKeys } from './settle.ts';
-import { nameSql } from './source-facts.ts';
+import { nameSql, sourceNow } from './source-facts.ts';
 import { openDefault } from './split/exchange.ts';
 import { ownBegin, underLock } from './under-lock.ts';
 
@@ -16,16 +16,19 @@ import { ownBegin, underLock } from './under-lock.ts';
 export async function abandon(work: Work, conversion: Conversion): Promise<Conversion> {
   const { session, toolSchema } = work;
   const { spec } = conversion;
-  const source = nameSql(conversion);
+  // Where somebody has dropped it meanwhile, or given it another name.
+  const source = await sourceNow(session, conversion);
+  const statements = [
+    ...(source === null ? [] : [dropCapture(source)]),
+    ...(spec.split === undefined ? [] : openDefault(conversion, spec.split)),
+  ];
   await underLock(
     work,
     conversion,
     'ending the capture of changes',
-    () => `LOCK TABLE ONLY ${source} IN ACCESS EXCLUSIVE MODE`,
+    () => (source === null ? 'SELECT' : `LOCK TABLE ONLY ${source} IN ACCESS EXCLUSIVE MODE`),
     async () => {
-      await session.run(
-        [dropCapture(source), ...(spec.split === undefined ? [] : openDefault(conversion, spec.split))].join(';\n'),
-      );
+      await session.run(statements.join(';\n') || 'SELECT');
       const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = 'aborted'`));
       if (moved.length === 0) throw lostTrack(conversion);
     },

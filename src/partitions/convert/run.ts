@@ -20,7 +20,7 @@ import type { ConvertDeps, Work } from './deps.ts';
 import { catchUp } from './replay.ts';
 import { rollBack } from './roll-back.ts';
 import { settle } from './settle.ts';
-import { relationOid } from './source-facts.ts';
+import { nameSql, relationOid, sourceNow } from './source-facts.ts';
 import { beginSplit, type SplitInput } from './split/begin.ts';
 import { closeDefault, exchangePieces } from './split/exchange.ts';
 import type { SplitSpec } from './split/spec.ts';
@@ -164,7 +164,17 @@ async function clearedAway(work: Work, conversion: Conversion): Promise<Conversi
 
 async function goOn(work: Work, begun: Conversion): Promise<Conversion> {
   const { attach } = begun.spec;
+  if (begun.endedAt === null && !isAny(begun.phase, ['swapped', 'completed']) && !isOver(begun.phase)) {
+    await assertThere(work, begun);
+  }
   return attach === undefined ? goOnCopying(work, begun) : goOnAttaching(work, begun, attach);
+}
+
+async function assertThere({ session }: Work, conversion: Conversion): Promise<void> {
+  if ((await sourceNow(session, conversion)) === nameSql(conversion)) return;
+  throw new PulseError('not-possible', `${conversion.name} was dropped or renamed since its conversion began`, {
+    hint: `pulse-migrate partition abort ${typedName(conversion)}`,
+  });
 }
 
 /**
@@ -247,8 +257,8 @@ async function openConversion({ session, toolSchema }: Work, table: string): Pro
   const open = await readConversions(session, toolSchema, sql`ended_at IS NULL`);
   const found =
     open.find(({ sourceOid, targetOid }) => oid !== null && [sourceOid, targetOid].includes(oid)) ??
-    // Behind its split nothing has the partition's name.
-    open.find((conversion) => conversion.spec.split !== undefined && isTyped(conversion, table));
+    // Somebody has dropped it, or it is split and has another name.
+    open.find((conversion) => (oid === null || conversion.spec.split !== undefined) && isTyped(conversion, table));
   if (found !== undefined) return found;
   throw new PulseError('not-possible', `no conversion of ${table} is under way`, {
     hint: 'pulse-migrate partition status shows all of them',

@@ -319,3 +319,15 @@ WHERE c.oid = ${oid}`;
 export function nameSql({ schema, name }: TableName): string {
   return ident(schema, name).text;
 }
+
+/** The table that is converted as it is called now, as SQL; null where it is gone. */
+export async function sourceNow(
+  session: Session,
+  { sourceOid }: { readonly sourceOid: number },
+): Promise<string | null> {
+  const [row] = await session.rows<TableName & Record<string, unknown>>(
+    sql`SELECT n.nspname AS schema, c.relname AS name FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ${sourceOid}::pg_catalog.oid`,
+  );
+  return row === undefined ? null : nameSql(row);
+}

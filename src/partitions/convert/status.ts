@@ -54,8 +54,8 @@ export async function conversionStatus(
       : all.filter(
           (conversion) =>
             [conversion.sourceOid, conversion.targetOid].includes(oid ?? 0) ||
-            // Behind its split nothing has the partition's name.
-            (conversion.spec.split !== undefined && isTyped(conversion, table)),
+            // Somebody has dropped it, or it is split and has another name.
+            ((oid === null || conversion.spec.split !== undefined) && isTyped(conversion, table)),
         );
   const told: ConversionStatus[] = [];
   for (const conversion of chosen) told.push(await statusOf(session, toolSchema, conversion));

@@ -199,6 +199,25 @@ test('an exchange under whose lock the server would read the table is taken back
   expect(await shapeOf(database)).toEqual(plain);
 });
 
+test('a table that is dropped while it becomes a partition ends the conversion with what to type', async ({
+  database,
+}) => {
+  await database.admin(liveTable);
+  const project = await openProject(null, database);
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; LOCK TABLE repos IN ACCESS SHARE MODE');
+  await project.cli([...attach, '--lock-timeout', '1ms']);
+  await reader.run('ROLLBACK');
+  await database.admin('DROP TABLE commits');
+
+  const resumed = await project.cli(['partition', 'resume', 'commits', '--json']);
+  await project.done(['partition', 'abort', 'commits']);
+
+  expect(resumed.json().error).toMatchObject({ hint: 'pulse-migrate partition abort commits' });
+  expect(await phaseOf(database)).toBe('aborted');
+  await expectNothingLeft(database);
+});
+
 /** What ends a run in the middle: the client, or its backend. */
 const ends = ['SIGKILL', 'terminate'] as const;
 const places = ['indexing', 'checked', 'swapped'] as const;

@@ -222,6 +222,31 @@ test('while its partition is split a table is not truncated, the split is not be
   expect(status.stdout).toContain('commits_history split by committed_at');
 });
 
+test('a partition that is dropped while it is split ends the split with what to type, and nothing of it is left', async ({
+  database,
+}) => {
+  const project = await attached(database);
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; LOCK TABLE commits_default IN ACCESS SHARE MODE');
+  await project.cli([...split, '--lock-timeout', '1ms']);
+  await reader.run('ROLLBACK');
+  await database.admin('DROP TABLE commits_history');
+
+  const resumed = await project.cli(['partition', 'resume', 'commits_history', '--json']);
+  await project.done(['partition', 'abort', 'commits_history']);
+
+  expect(resumed.json().error).toMatchObject({
+    message: 'commits_history was dropped or renamed since its conversion began',
+    hint: 'pulse-migrate partition abort commits_history',
+  });
+  expect(await phaseOf(database)).toBe('aborted');
+  expect((await leavesOf(database)).map(({ name, checks }) => [name, checks])).toEqual([
+    ['commits_2026_12', 0],
+    ['commits_default', 0],
+  ]);
+  await expectNothingLeft(database);
+});
+
 test('a split has no way back, and says where the partition is kept', async ({ database }) => {
   const project = await attached(database);
   await project.done(split);

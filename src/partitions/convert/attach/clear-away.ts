@@ -3,7 +3,7 @@ import { dropKeys } from '../clear-away.ts';
 import { type Conversion, conversionTable, moveOn, readConversion } from '../conversion.ts';
 import type { Work } from '../deps.ts';
 import { lostTrack } from '../failures.ts';
-import { nameSql } from '../source-facts.ts';
+import { nameSql, sourceNow } from '../source-facts.ts';
 import { ownBegin, underLock } from '../under-lock.ts';
 import { dropCutover } from './cutover-check.ts';
 import { dropExtraIndexes, extraIndexes } from './extra-indexes.ts';
@@ -11,8 +11,9 @@ import type { AttachSpec } from './spec.ts';
 
 /** The table takes every row again; what was built besides is dropped next. */
 export async function abandonAttach(work: Work, conversion: Conversion, attach: AttachSpec): Promise<Conversion> {
-  const table = nameSql(conversion);
-  return ending(work, conversion, 'aborted', table, [dropCutover(table, attach)]);
+  // Where somebody has dropped it meanwhile, there is nothing to be taken off.
+  const table = await sourceNow(work.session, conversion);
+  return ending(work, conversion, 'aborted', table, table === null ? [] : [dropCutover(table, attach)]);
 }
 
 /**
@@ -31,11 +32,11 @@ async function ending(
   work: Work,
   conversion: Conversion,
   phase: 'aborted' | 'finishing',
-  table: string,
+  table: string | null,
   drops: readonly string[],
 ): Promise<Conversion> {
   const { session, toolSchema } = work;
-  const locks = () => `LOCK TABLE ONLY ${table} IN ACCESS EXCLUSIVE MODE`;
+  const locks = () => (table === null ? 'SELECT' : `LOCK TABLE ONLY ${table} IN ACCESS EXCLUSIVE MODE`);
   await underLock(work, conversion, 'ending the conversion', locks, async () => {
     await session.run([...drops, 'SELECT'].join(';\n'));
     const moved = await session.rows(moveOn(toolSchema, conversion, sql`phase = ${phase}`));
