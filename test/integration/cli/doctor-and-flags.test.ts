@@ -160,7 +160,8 @@ test('doctor shows names that steer a terminal as text, keeps to its width, and 
 
   expect(piped.stdout).toContain('never validated: steers\\x1b[2J\\u202e of "public"."t" (accepted)');
   expect(piped.stdout).toMatch(/\ngo\n$/);
-  const words = (text: string) => text.split(/\s+/);
+  // Ages and sizes go on between two runs.
+  const words = (text: string) => text.replaceAll(/\d+/g, '0').split(/\s+/);
   expect(words(narrow.stdout)).toEqual(words(piped.stdout));
   expect(narrow.stdout.split('\n').filter((line) => line.length > 60 && line.trim().includes(' '))).toEqual([]);
 });
