@@ -37,7 +37,7 @@ BEGIN
 END $$`;
   const guard = `CREATE FUNCTION ${parts.guard}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  RAISE EXCEPTION '% cannot be truncated while pulse-migrate converts it to partitions', TG_TABLE_NAME
+  RAISE EXCEPTION '% cannot be truncated while a conversion of pulse-migrate logs its changes key by key', TG_TABLE_NAME
     USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'use DELETE; or end the conversion first: pulse-migrate partition status';
 END $$`;
   return spec.split === undefined
