@@ -66,7 +66,7 @@ export async function killEverywhere({ way, start, open, reach, count, lanes }: 
   await Promise.all(scenes.map(lane));
   tally.expectNoFault();
   // A run that is faster than the one that was measured may be over before its moment comes.
-  if (!oneIsAsked) expect(kills, 'programs that were killed').toBeGreaterThan(planned * 0.7);
+  if (!oneIsAsked) expect(kills, 'programs that were killed').toBeGreaterThan(planned * 0.5);
 }
 
 function momentsOf(

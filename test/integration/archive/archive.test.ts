@@ -277,12 +277,13 @@ test('an archive and a restore that are killed at any moment are finished by the
   const drop = archiving('old', '--drop', '--i-know');
   const restore = ['partition', 'restore', 'Audit logs', 'Audit logs_2025_q1'];
 
-  let delay = 300;
-  while (!(await killedAfter(drop, delay))) delay += 150;
+  // In steps of a share, so that a fast machine and a slow one both die in the middle of the work.
+  let delay = 60;
+  while (!(await killedAfter(drop, delay))) delay *= 1.15;
   expect(await database.admin(`SELECT to_regclass('${partition}') AS there`)).toEqual([{ there: null }]);
   expect(await readdir(join(project.directory, 'old'))).toEqual([expect.stringMatching(/\.csv\.gz$/)]);
-  delay = 300;
-  while (!(await killedAfter(restore, delay))) delay += 150;
+  delay = 60;
+  while (!(await killedAfter(restore, delay))) delay *= 1.15;
 
   expect(await sumOf(database, partition)).toEqual(before);
   expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q1', 'Audit logs_2025_q2']);
