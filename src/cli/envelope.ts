@@ -66,10 +66,3 @@ function placeOf(location: PulseError['location']): { file?: string; line?: numb
   const { file, line, column } = location;
   return { file, ...(line !== undefined && { line }), ...(column !== undefined && { column }) };
 }
-
-/** One line; a bigint (an id of the ledger) as a number where it fits, else as text. */
-export function serialize(envelope: Envelope): string {
-  return `${JSON.stringify(envelope, (_key, value: unknown) =>
-    typeof value === 'bigint' ? (value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString()) : value,
-  )}\n`;
-}

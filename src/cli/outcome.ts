@@ -4,8 +4,8 @@ import type { ErrorCode } from '../errors.ts';
 export interface Outcome {
   /** Plain data for the JSON document. */
   readonly result: unknown;
-  /** For a person, on standard output; empty prints nothing. */
-  readonly text: string;
+  /** For a person, on standard output, where it is long in pieces that end with a line; empty prints nothing. */
+  readonly text: string | Iterable<string>;
   /** Present when the answer is no: exit code 1, but nothing went wrong. */
   readonly no?: No;
   /** The text is a script to run: nothing but the connection's own secrets may be taken out of it. */

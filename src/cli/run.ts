@@ -1,15 +1,17 @@
 import { type Command, CommanderError } from 'commander';
 import { redactText, withoutSecrets } from '../config/redact.ts';
 import { catalogue, PulseError } from '../errors.ts';
+import { inChunks } from './chunks.ts';
 import { cleanTexts } from './clean.ts';
 import type { Invocation } from './cli.ts';
-import { type Envelope, failureEnvelope, serialize } from './envelope.ts';
+import { type Envelope, failureEnvelope } from './envelope.ts';
 import { globalFlags, isTyped, mergedFlags } from './global-flags.ts';
 import type { Outcome } from './outcome.ts';
 import { buildProgram } from './program.ts';
 import { type ProgressSink, progressSink } from './progress.ts';
 import { renderError } from './render/error.ts';
 import type { Runtime } from './runtime.ts';
+import { serialize } from './serialize.ts';
 import { styleFor } from './style.ts';
 
 /**
@@ -83,9 +85,8 @@ export async function run(runtime: Runtime): Promise<number> {
     const error = asPulseError(thrown, runtime, state.help);
     const warnings = state.progress?.warnings ?? [];
     if (wantsJson) {
-      runtime.stdout.write(
-        serialize(cleanTexts(failureEnvelope(state.command, error, error.exitCode, warnings), clean)),
-      );
+      const envelope = failureEnvelope(state.command, error, error.exitCode, warnings);
+      for (const chunk of inChunks(serialize(envelope, clean))) runtime.stdout.write(chunk);
     } else {
       const style = styleFor(runtime.stderr, runtime.env, noColour);
       runtime.stderr.write(clean(renderError(error, style, runtime.stderr.columns)));
@@ -106,7 +107,10 @@ interface Ending {
 function finish(runtime: Runtime, outcome: Outcome, ending: Ending): number {
   const exitCode = outcome.no === undefined ? 0 : 1;
   if (!ending.json) {
-    if (outcome.text !== '') runtime.stdout.write(ending.clean(outcome.text));
+    const { text } = outcome;
+    for (const chunk of typeof text === 'string' ? [text] : inChunks(text)) {
+      if (chunk !== '') runtime.stdout.write(ending.clean(chunk));
+    }
     return exitCode;
   }
   const warnings = ending.warnings.length > 0 ? { warnings: ending.warnings } : {};
@@ -122,7 +126,7 @@ function finish(runtime: Runtime, outcome: Outcome, ending: Ending): number {
           result: outcome.result,
           ...warnings,
         };
-  runtime.stdout.write(serialize(cleanTexts(envelope, ending.clean)));
+  for (const chunk of inChunks(serialize(envelope, ending.clean))) runtime.stdout.write(chunk);
   return exitCode;
 }
 

@@ -110,11 +110,16 @@ export function indexesSheet(report: IndexesReport): readonly Sheet[] {
           : ['To delete a row that they refer to, or change its key, looks through the whole table.'],
     },
   ];
-  const shown = sheets.filter(({ rows }) => rows.length > 0);
+  const shown = sheets.filter(({ rows }) => !isEmpty(rows));
   const head = `${indexCount(indexes.length)}, ${bytes(whole)}`;
   return shown.length > 0
     ? shown
     : [{ title: `${head}: nothing to find fault with`, columns: [], rows: [], notes: [] }];
+}
+
+function isEmpty(rows: Iterable<unknown>): boolean {
+  for (const _row of rows) return false;
+  return true;
 }
 
 /** All findings as one table, which is all that a CSV file can hold. */
@@ -124,7 +129,7 @@ function asOne(sheets: readonly Sheet[]): Sheet {
     title: '',
     columns: ['finding', ...titles].map((title) => ({ title })),
     rows: sheets.flatMap(({ title, columns, rows }) =>
-      rows.map((row) => [
+      [...rows].map((row) => [
         title.replace(/: \d+$/, ''),
         ...titles.map((wanted) => row[columns.findIndex((column) => column.title === wanted)] ?? ''),
       ]),

@@ -44,7 +44,7 @@ async function reportQueries(invocation: Invocation, names: readonly string[]): 
     measureQueries(session, { ...asked, queries }),
   );
   const plans = flags['explain'] === true ? reports.map(planOf).join('') : '';
-  const sheet = shownSheets(invocation, format, [queriesSheet(reports)]);
+  const sheet = [...shownSheets(invocation, format, [queriesSheet(reports)])].join('');
   const text = global.quiet ? '' : `${sheet}${plans}`;
   const result = { queries: reports };
   const bad = reports.filter(({ outcome }) => outcome === 'missed' || outcome === 'failed');

@@ -8,6 +8,7 @@ import { examples } from '../examples.ts';
 import { choiceFlag, openSettings, positiveInteger, textFlag } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes, count } from '../render/format.ts';
+import { lazily } from '../render/lazily.ts';
 import { prometheusSizes } from '../render/prometheus.ts';
 import { type Sheet, sheetFormats } from '../render/sheet.ts';
 import { timeoutFlag } from './report-flags.ts';
@@ -142,7 +143,7 @@ export function sizesSheet(
       ...sizeColumns.map(([title, rank]) => ({ title, right: title !== 'rows of', rank })),
       ...(grown ? [{ title: `since ${before.at?.slice(0, 10)}`, right: true }] : []),
     ],
-    rows: lines.map(({ table, indent }) => [...cells(table, indent), ...(grown ? [change(table, before)] : [])]),
+    rows: lazily(lines, ({ table, indent }) => [...cells(table, indent), ...(grown ? [change(table, before)] : [])]),
     bars: lines.map(({ table }) => table.totalBytes / largest),
     notes: notesOf(sizes, before),
   };

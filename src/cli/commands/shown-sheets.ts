@@ -2,11 +2,18 @@ import type { Invocation } from '../cli.ts';
 import { type Sheet, type SheetFormat, writtenSheet } from '../render/sheet.ts';
 
 /** The sheets of a report as its text. CSV has no place for notes: they go to standard error, so that nothing looks whole that is not. */
-export function shownSheets(invocation: Invocation, format: SheetFormat, sheets: readonly Sheet[]): string {
+export function shownSheets(invocation: Invocation, format: SheetFormat, sheets: readonly Sheet[]): Iterable<string> {
   const { global, style, runtime } = invocation;
-  if (global.quiet) return '';
-  if (format === 'csv' && !global.json) {
+  if (global.quiet || global.json) return [];
+  if (format === 'csv') {
     for (const note of sheets.flatMap(({ notes }) => notes)) runtime.stderr.write(`${note}\n`);
   }
-  return sheets.map((sheet) => writtenSheet(sheet, format, style, runtime.stdout)).join('\n');
+  return pieces(sheets, (sheet) => writtenSheet(sheet, format, style, runtime.stdout));
+}
+
+function* pieces(sheets: readonly Sheet[], written: (sheet: Sheet) => Iterable<string>) {
+  for (const [index, sheet] of sheets.entries()) {
+    if (index > 0) yield '\n';
+    yield* written(sheet);
+  }
 }

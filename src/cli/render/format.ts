@@ -93,19 +93,20 @@ export function table(rows: ReadonlyArray<readonly Cell[]>): string {
     row.forEach((cell, index) => {
       widths[index] = Math.max(widths[index] ?? 0, widthOf(cell.text));
     });
-  return rows
-    .map((row) =>
-      row
-        .map((cell, index) => {
-          const gap = ' '.repeat((widths[index] ?? 0) - widthOf(cell.text));
-          const painted = cell.paint === undefined ? cell.text : cell.paint(cell.text);
-          if (cell.right === true) return gap + painted;
-          return index === row.length - 1 ? painted : painted + gap;
-        })
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return rows.map((row) => tableLine(row, widths)).join('\n');
+}
+
+/** One line of a table whose columns are so wide; a column beyond those is as wide as its cell. */
+export function tableLine(row: readonly Cell[], widths: readonly number[]): string {
+  return row
+    .map((cell, index) => {
+      const gap = ' '.repeat(Math.max(0, (widths[index] ?? 0) - widthOf(cell.text)));
+      const painted = cell.paint === undefined ? cell.text : cell.paint(cell.text);
+      if (cell.right === true) return gap + painted;
+      return index === row.length - 1 ? painted : painted + gap;
+    })
+    .join('  ')
+    .trimEnd();
 }
 
 /** A long list would scroll what it belongs to off the screen. */

@@ -34,12 +34,12 @@ function section({ title, columns, rows, notes, bars, picture }: Sheet): string 
     (bars === undefined ? cells : cells.toSpliced(1, 0, bar)).join('');
   const titles = columns.map((column, index) => `<th scope="col"${css(index)}>${escaped(column.title)}</th>`);
   const head = besideFirst(titles, '<th scope="col">of the largest</th>');
-  const body = rows.map((row, index) => {
+  const body = [...rows].map((row, index) => {
     const cells = row.map((text, place) => `<td${css(place)}>${escaped(text)}</td>`);
     return `<tr>${besideFirst(cells, `<td>${barOf(bars?.[index] ?? 0)}</td>`)}</tr>`;
   });
   const whole =
-    rows.length === 0
+    body.length === 0
       ? ''
       : `<div class="scroll"><table><caption>${escaped(title)}</caption><thead><tr>${head}</tr></thead>
 <tbody>${body.join('\n')}</tbody></table></div>`;

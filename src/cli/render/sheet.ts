@@ -1,6 +1,7 @@
 import type { OutputStream } from '../runtime.ts';
 import type { Style } from '../style.ts';
-import { type Cell, table, widthOf, wrapped } from './format.ts';
+import { type Cell, tableLine, widthOf, wrapped } from './format.ts';
+import { lazily } from './lazily.ts';
 
 export interface Column {
   readonly title: string;
@@ -13,8 +14,8 @@ export interface Column {
 export interface Sheet {
   readonly title: string;
   readonly columns: readonly Column[];
-  /** As people read them, without anything that steers a terminal. */
-  readonly rows: ReadonlyArray<readonly string[]>;
+  /** As people read them, without anything that steers a terminal. Gone through more than once. */
+  readonly rows: Iterable<readonly string[]>;
   /** What to know about it; findings that want attention first. */
   readonly notes: readonly string[];
   /** For each row what it is of the largest, from 0 to 1, drawn as a bar. */
@@ -26,24 +27,39 @@ export interface Sheet {
 export const sheetFormats = ['table', 'markdown', 'csv'] as const;
 export type SheetFormat = (typeof sheetFormats)[number];
 
-/** The sheet as text, with a line's end at its end. */
+/** The sheet as text, piece by piece, each with a line's end at its end. */
 export function writtenSheet(
   sheet: Sheet,
   format: SheetFormat,
   style: Style,
   { isTerminal, columns }: Pick<OutputStream, 'isTerminal' | 'columns'>,
-): string {
+): Iterable<string> {
   if (format === 'csv') return csv(sheet);
   if (format === 'markdown') return markdown(sheet);
-  if (!isTerminal) return asTable(sheet, style, Number.POSITIVE_INFINITY);
-  const fits = narrowed(sheet, columns);
-  return lineWidth(fits) > columns ? asRecords(fits, style, columns) : asTable(fits, style, columns);
+  const fits = measured(sheet);
+  if (!isTerminal) return asTable(fits, style, Number.POSITIVE_INFINITY);
+  const narrow = narrowed(fits, columns);
+  return lineWidth(narrow) > columns ? asRecords(narrow, style, columns) : asTable(narrow, style, columns);
 }
 
 const barWidth = 20;
 
+/** A sheet with how wide its columns are. */
+interface Measured extends Sheet {
+  readonly widths: readonly number[];
+}
+
+function measured(sheet: Sheet): Measured {
+  const widths = sheet.columns.map(({ title }) => widthOf(title));
+  for (const row of sheet.rows)
+    row.forEach((text, place) => {
+      widths[place] = Math.max(widths[place] ?? 0, widthOf(text));
+    });
+  return { ...sheet, widths };
+}
+
 /** What of a sheet a line of so many characters holds: without bars, then without the columns one can do without. */
-function narrowed(sheet: Sheet, width: number): Sheet {
+function narrowed(sheet: Measured, width: number): Measured {
   const left: string[] = [];
   let fits = sheet;
   while (lineWidth(fits) > width) {
@@ -60,17 +76,15 @@ function narrowed(sheet: Sheet, width: number): Sheet {
     fits = {
       ...fits,
       columns: fits.columns.toSpliced(out, 1),
-      rows: fits.rows.map((row) => row.toSpliced(out, 1)),
+      widths: fits.widths.toSpliced(out, 1),
+      rows: lazily(fits.rows, (row) => row.toSpliced(out, 1)),
     };
   }
   if (left.length === 0) return fits;
   return { ...fits, notes: [...fits.notes, `Left out, as the terminal is narrow: ${left.join(', ')}.`] };
 }
 
-function lineWidth({ columns, rows, bars }: Sheet): number {
-  const widths = columns.map(({ title }, place) =>
-    rows.reduce((most, row) => Math.max(most, widthOf(row[place] ?? '')), widthOf(title)),
-  );
+function lineWidth({ widths, bars }: Measured): number {
   return widths.reduce((sum, one) => sum + one + 2, bars === undefined ? -2 : barWidth);
 }
 
@@ -81,45 +95,60 @@ function bar(share: number, style: Style): string {
   return full.repeat(halves >> 1) + (halves % 2 === 1 ? half : '');
 }
 
-function asTable({ title, columns, rows, notes, bars }: Sheet, style: Style, width: number): string {
-  const head = columns.map(
-    (column): Cell => ({ text: column.title, right: column.right === true, paint: style.faint }),
-  );
-  const body = rows.map((row, index): Cell[] => {
+function* asTable({ title, columns, rows, notes, bars, widths }: Measured, style: Style, width: number) {
+  yield* painted(title, style.strong, width);
+  let index = 0;
+  for (const row of rows) {
+    if (index === 0) {
+      const head = columns.map(
+        (column): Cell => ({ text: column.title, right: column.right === true, paint: style.faint }),
+      );
+      yield `${tableLine(head, widths)}\n`;
+    }
     const cells = row.map((text, place): Cell => ({ text, right: columns[place]?.right === true }));
-    return bars === undefined ? cells : [...cells, { text: bar(bars[index] ?? 0, style), paint: style.accent }];
-  });
-  const lines = rows.length === 0 ? [] : [table([head, ...body])];
-  return around(title, lines, notes, style, width);
+    if (bars !== undefined) cells.push({ text: bar(bars[index] ?? 0, style), paint: style.accent });
+    yield `${tableLine(cells, widths)}\n`;
+    index += 1;
+  }
+  for (const note of notes) yield* painted(note, style.careful, width);
 }
 
 /** A line for each cell, where even the columns that have to be there are wider than the terminal. */
-function asRecords({ title, columns, rows, notes }: Sheet, style: Style, width: number): string {
+function* asRecords({ title, columns, rows, notes }: Sheet, style: Style, width: number) {
+  yield* painted(title, style.strong, width);
   const names = Math.max(...columns.map((column) => widthOf(column.title)));
-  const records = rows.map((row) =>
-    row
-      .map((text, place) => {
-        const name = (columns[place]?.title ?? '').padEnd(names);
-        // What is too long for what is left of the line gets lines of its own.
-        const isLong = names + 2 + widthOf(text.trim()) > width;
-        const shown = isLong ? `\n  ${wrapped(text.trim(), width - 2).replaceAll('\n', '\n  ')}` : `  ${text.trim()}`;
-        return `${style.faint(isLong ? name.trimEnd() : name)}${shown}`;
-      })
-      .join('\n'),
-  );
-  return around(title, [records.join('\n\n')], notes, style, width);
+  let between = '';
+  for (const row of rows) {
+    const lines = row.map((text, place) => {
+      const name = (columns[place]?.title ?? '').padEnd(names);
+      // What is too long for what is left of the line gets lines of its own.
+      const isLong = names + 2 + widthOf(text.trim()) > width;
+      const shown = isLong ? `\n  ${wrapped(text.trim(), width - 2).replaceAll('\n', '\n  ')}` : `  ${text.trim()}`;
+      return `${style.faint(isLong ? name.trimEnd() : name)}${shown}\n`;
+    });
+    yield between + lines.join('');
+    between = '\n';
+  }
+  for (const note of notes) yield* painted(note, style.careful, width);
 }
 
-function around(title: string, lines: readonly string[], notes: readonly string[], style: Style, width: number) {
-  const painted = (text: string, paint: (line: string) => string) => wrapped(text, width).split('\n').map(paint);
-  return `${[...painted(title, style.strong), ...lines, ...notes.flatMap((note) => painted(note, style.careful))].join('\n')}\n`;
+function* painted(text: string, paint: (line: string) => string, width: number) {
+  for (const line of wrapped(text, width).split('\n')) yield `${paint(line)}\n`;
 }
 
-function markdown({ title, columns, rows, notes }: Sheet): string {
-  const line = (cells: readonly string[]) => `| ${cells.map(asMarkdown).join(' | ')} |`;
-  const rule = `|${columns.map(({ right }) => (right === true ? ' ---: ' : ' --- ')).join('|')}|`;
-  const body = rows.length === 0 ? [] : ['', line(columns.map((column) => column.title)), rule, ...rows.map(line)];
-  return `${[`## ${asMarkdown(title)}`, ...body, ...notes.flatMap((note) => ['', asMarkdown(note)])].join('\n')}\n`;
+function* markdown({ title, columns, rows, notes }: Sheet) {
+  const line = (cells: readonly string[]) => `| ${cells.map(asMarkdown).join(' | ')} |\n`;
+  yield `## ${asMarkdown(title)}\n`;
+  let isFirst = true;
+  for (const row of rows) {
+    if (isFirst) {
+      const rule = columns.map(({ right }) => (right === true ? ' ---: ' : ' --- ')).join('|');
+      yield `\n${line(columns.map((column) => column.title))}|${rule}|\n`;
+    }
+    isFirst = false;
+    yield line(row);
+  }
+  for (const note of notes) yield `\n${asMarkdown(note)}\n`;
 }
 
 /** Text that stays text: no cell's end, markup, code, emphasis or link. Inside a word an underscore is none. */
@@ -131,7 +160,9 @@ function asMarkdown(text: string): string {
 }
 
 /** By RFC 4180, with \n as most readers have it; notes have no place there. */
-function csv({ columns, rows }: Sheet): string {
+function* csv({ columns, rows }: Sheet) {
   const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  return [columns.map(({ title }) => title), ...rows].map((row) => `${row.map(cell).join(',')}\n`).join('');
+  const line = (cells: readonly string[]) => `${cells.map(cell).join(',')}\n`;
+  yield line(columns.map(({ title }) => title));
+  for (const row of rows) yield line(row);
 }

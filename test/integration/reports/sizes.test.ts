@@ -294,3 +294,19 @@ test('a table that is dropped while sizes are read is left out and counted, and 
   expect(result.tables.map(({ name }) => name)).toContain('large');
   expect(result.tables.map(({ name }) => name)).not.toContain('doomed');
 });
+
+test('of more tables than are read at once each is told once, in every form', async ({ database }) => {
+  // More than two pages of the cursor; the locks of more would not fit into one transaction.
+  await database.admin(`DO $$ BEGIN FOR n IN 1..2001 LOOP
+EXECUTE format('CREATE TABLE t%s (id int)', n); IF n % 500 = 0 THEN COMMIT; END IF; END LOOP; END $$`);
+  const project = await openProject(null, database);
+
+  const { tables: told } = await sizes(project);
+  const csv = (await project.done(['report', 'sizes', '--format', 'csv'])).stdout.trimEnd().split('\n').slice(1);
+  const shown = (await project.done(['report', 'sizes'])).stdout.match(/^t\d+/gm) ?? [];
+
+  const names = Array.from({ length: 2001 }, (_, at) => `t${at + 1}`).toSorted();
+  expect(told.map(({ name }) => name).toSorted()).toEqual(names);
+  expect(csv.map((line) => line.split(',')[0]).toSorted()).toEqual(names);
+  expect([...shown].toSorted()).toEqual(names);
+});

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
-import { failureEnvelope, serialize } from '../../../src/cli/envelope.ts';
+import { type Envelope, failureEnvelope } from '../../../src/cli/envelope.ts';
+import { serialize } from '../../../src/cli/serialize.ts';
 import { PulseError } from '../../../src/errors.ts';
+
+const done = (result: unknown): Envelope => ({ formatVersion: 1, command: 'history', ok: true, exitCode: 0, result });
+const written = (envelope: Envelope, clean = (text: string) => text) => [...serialize(envelope, clean)].join('');
 
 test('a failure is one line of JSON with what went wrong, where, and what is true now', () => {
   const error = new PulseError('migration-failed', 'syntax error', {
@@ -10,7 +14,7 @@ test('a failure is one line of JSON with what went wrong, where, and what is tru
     result: { applied: [], pending: [] },
   });
 
-  const text = serialize(failureEnvelope('up', error, error.exitCode, ['a warning']));
+  const text = written(failureEnvelope('up', error, error.exitCode, ['a warning']));
 
   expect(text.endsWith('}\n')).toBe(true);
   expect(text.trimEnd()).not.toContain('\n');
@@ -64,10 +68,20 @@ test('each of several problems keeps its own place and hint', () => {
 test('a number beyond what JSON readers keep exactly is written as text', () => {
   const result = { small: 12n, large: 2n ** 60n };
 
-  expect(JSON.parse(serialize({ formatVersion: 1, command: 'history', ok: true, exitCode: 0, result })).result).toEqual(
-    {
-      small: 12,
-      large: '1152921504606846976',
-    },
-  );
+  expect(JSON.parse(written(done(result))).result).toEqual({ small: 12, large: '1152921504606846976' });
+});
+
+test('a document in pieces is the one that JSON.stringify writes, with its texts cleaned and the words of closed sets kept', () => {
+  const result = {
+    long: Array.from({ length: 101 }, (_, at) => (at === 7 ? undefined : { at, state: 'secret', text: 'a secret' })),
+    short: [1, 'secret', null, { empty: {}, nothing: undefined }],
+    state: 'secret',
+    text: 'secret "quoted" \n',
+    when: new Date(0),
+    empty: {},
+    none: [],
+  };
+  const expected = JSON.stringify(done(result)).replaceAll(/(?<!"state":")secret/g, '***');
+
+  expect(written(done(result), (text) => text.replaceAll('secret', '***'))).toBe(`${expected}\n`);
 });

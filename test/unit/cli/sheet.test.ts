@@ -21,7 +21,7 @@ function written(
 ): string {
   const stdout = { isTerminal, columns, terminal: null, isGone: false, write: () => undefined };
   const style = styleFor(stdout, { LANG: 'C.UTF-8', NO_COLOR: '1' }, true);
-  return writtenSheet(shown, format, style, stdout);
+  return [...writtenSheet(shown, format, style, stdout)].join('');
 }
 
 test('a narrow terminal gets no bars, then fewer columns, and is told which; a pipe gets everything', () => {
