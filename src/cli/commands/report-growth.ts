@@ -10,7 +10,6 @@ import { examples } from '../examples.ts';
 import { choiceFlag, openSettings, positiveInteger } from '../open.ts';
 import type { Outcome } from '../outcome.ts';
 import { bytes } from '../render/format.ts';
-import { plot } from '../render/page.ts';
 import { type Sheet, sheetFormats } from '../render/sheet.ts';
 import { onReportSession } from './report-session.ts';
 import { shownSheets } from './shown-sheets.ts';
@@ -153,12 +152,4 @@ function sparkline(points: readonly Point[], fine: boolean): string {
   return values
     .map((value) => blocks[most === least ? 0 : Math.round(((value - least) / (most - least)) * (blocks.length - 1))])
     .join('');
-}
-
-/** A sheet for each of the tables that grow fastest, with its points and its line. */
-export function growthPlots({ tables }: Growth, most: number): readonly Sheet[] {
-  return tables.slice(0, most).flatMap((table) => {
-    const picture = plot(`Size of ${shownName(table)}`, table.bytes, table.bytesLine, bytes);
-    return picture === '' ? [] : [{ title: `Size of ${shownName(table)}`, columns: [], rows: [], notes: [], picture }];
-  });
 }

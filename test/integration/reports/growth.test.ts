@@ -163,6 +163,8 @@ test('the page holds sizes, growth with plots and indexes, loads nothing, and sh
   expect(text).toContain('<html lang="en">');
   expect(text).toContain('Size of commits: 8.0 KiB on 2026-01-02, 80.0 KiB on 2026-01-11');
   expect(text).toContain('Superfluous indexes: 1');
+  expect(text).toContain('text-anchor="end">80.0 KiB</text>');
+  expect(text).toContain('>2026-01-03</text>');
   expect(stdout).toContain('<!DOCTYPE html>');
   const seen = await understood(file);
   if (seen !== null) {
