@@ -28,7 +28,9 @@ export function plotBytes(
   // Round numbers of the unit in which they are written.
   const unit = 1024 ** Math.floor(Math.log(most) / Math.log(1024));
   const times = scaleUtc([first.at, last.at], [left, width - right]);
-  const sizes = scaleLinear([0, most / unit], [height - bottom, top]).nice(4).clamp(true);
+  const sizes = scaleLinear([0, most / unit], [height - bottom, top])
+    .nice(4)
+    .clamp(true);
   const frame: Frame = { x: (at) => times(at), y: (value) => sizes(value / unit) };
   const sizeMarks = sizes.ticks(4).map((tick) => {
     const at = sizes(tick).toFixed(1);
