@@ -33,6 +33,7 @@ export function aroundStatements(
     ...session,
     rows: <Row extends object>(statement: Parameters<Session['rows']>[0]) =>
       watched(() => session.rows<Row>(statement)),
+    written: (statement) => watched(() => session.written(statement)),
     run: (text) => watched(() => session.run(text)),
     copyIn: (statement, data) => watched(() => session.copyIn(statement, data)),
     copyOut: async function* (statement) {

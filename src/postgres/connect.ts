@@ -246,6 +246,7 @@ function sessionOf(wire: Wire, facts: SessionFacts): Session {
     pooled: facts.pooled,
     target: target(facts.attempt.host, facts.parameters),
     rows: async <Row extends object>(statement: { readonly text: string }) => (await send(statement.text)) as Row[],
+    written: async ({ text }) => (await send(text)).count ?? 0,
     run: async (text) => {
       await send(text);
     },

@@ -10,7 +10,7 @@ import type { ServerNotice } from './session.ts';
 /** One connection through postgres.js, which is never allowed to open a second one by itself. */
 export interface Wire {
   /** Sends one message of the simple protocol; the rows of its last statement that returned any. */
-  send(text: string): Promise<Record<string, unknown>[]>;
+  send(text: string): Promise<Rows>;
   copyIn(statement: string, rows: Iterable<string | Buffer> | AsyncIterable<Buffer>): Promise<void>;
   copyOut(statement: string): AsyncIterable<Buffer>;
   /** Destroys the socket; what is under way fails with this reason. */
@@ -29,6 +29,9 @@ export interface BackendKey {
 }
 
 type Row = Record<string, unknown>;
+
+/** `count`: of the command tag, where that has one. */
+type Rows = Row[] & { readonly count?: number | null };
 
 /**
  * Starts the protocol on a socket that is connected (and encrypted, where it is to be) already.
@@ -211,10 +214,10 @@ async function* partsOf(
   }
 }
 
-function lastRows(result: unknown): Row[] {
+function lastRows(result: unknown): Rows {
   if (!Array.isArray(result)) return [];
   const last: unknown = result.at(-1);
-  return Array.isArray(last) ? (last as Row[]) : (result as Row[]);
+  return Array.isArray(last) ? (last as Rows) : (result as Rows);
 }
 
 /** admin_shutdown, crash_shutdown, cannot_connect_now, and the timeouts of idle transactions, idle sessions and transactions. */

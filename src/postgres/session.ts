@@ -25,6 +25,8 @@ export interface Session extends AsyncDisposable {
    * @throws {StatementError} when the server refuses, {PulseError} `connection-lost` when the connection ends.
    */
   rows<Row extends object = Record<string, unknown>>(statement: Sql): Promise<Row[]>;
+  /** The same for statements of which the last one writes: the number of rows that it wrote, by its command tag. */
+  written(statement: Sql): Promise<number>;
   /** Runs text as it is (a user's file): any number of statements in one message. Throws as `rows` does. */
   run(text: string): Promise<void>;
   /** Runs one `COPY … FROM stdin` and sends it `rows` part by part, each when the one before is on its way. Throws as `rows` does, and what `rows` throws. */
