@@ -1,5 +1,7 @@
 /** Programs of the operating system: the clients of PostgreSQL and the operator's own commands. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { kill as sendSignal } from 'node:process';
 
 /**
@@ -49,7 +51,7 @@ const keptCharacters = 64 * 1024;
 export function startProgram(file: string, args: readonly string[], options: ProgramOptions): RunningProgram {
   const child = spawn(file, args, { env: options.env, stdio: options.stdio });
   const stderr = tailOf(child.stderr);
-  const ended = endOf(child, stderr);
+  const ended = endOf(child, stderr, () => isThere(file, options.env?.['PATH']));
   const { signal } = options;
   if (signal === undefined) return { child, ended };
   let kill: NodeJS.Timeout | undefined;
@@ -73,8 +75,9 @@ export function programRunner(
 ): RunProgram {
   return async (file, args, options = {}) => {
     // A group of its own: a shell's children would keep the pipes open after the shell was killed.
+    const env = { ...environment, ...options.env };
     const child = spawn(file, args, {
-      env: { ...environment, ...options.env },
+      env,
       shell: options.shell ?? false,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -91,7 +94,7 @@ export function programRunner(
     const stop = () => killGroup(child);
     if (signal?.aborted === true) stop();
     else signal?.addEventListener('abort', stop, { once: true });
-    const end = await endOf(child, tailOf(child.stderr));
+    const end = await endOf(child, tailOf(child.stderr), () => isThere(file, env.PATH));
     clearTimeout(deadline);
     signal?.removeEventListener('abort', stop);
     if (late) return { exitCode: 124, stdout: stdout(), stderr: `no answer within ${options.timeoutMs} ms` };
@@ -118,12 +121,18 @@ function tailOf(stream: NodeJS.ReadableStream | null): () => string {
   return () => text;
 }
 
-function endOf(child: ChildProcess, stderr: () => string): Promise<ProgramEnd> {
+/** A directory of PATH that may not be looked into has the kernel refuse what is nowhere, too; a shell says "not found". */
+function isThere(file: string, path = ''): boolean {
+  return file.includes('/') || path.split(':').some((directory) => existsSync(join(directory, file)));
+}
+
+function endOf(child: ChildProcess, stderr: () => string, found: () => boolean): Promise<ProgramEnd> {
   return new Promise((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
       // `error` is also sent when a kill fails; then the program did start, and `close` follows.
       if (child.pid !== undefined) return;
-      resolve({ exitCode: error.code === 'ENOENT' ? 127 : 126, signal: null, stderr: error.message });
+      const isMissing = error.code === 'ENOENT' || (error.code === 'EACCES' && !found());
+      resolve({ exitCode: isMissing ? 127 : 126, signal: null, stderr: error.message });
     });
     child.once('close', (exitCode, signal) => resolve({ exitCode, signal, stderr: stderr() }));
   });

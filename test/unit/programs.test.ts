@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { programRunner, startProgram } from '../../src/programs.ts';
 
@@ -5,6 +8,20 @@ const run = programRunner({ PATH: process.env['PATH'], GIVEN: 'base' });
 
 test('a program that is not there ends with 127, as in a shell', async () => {
   expect(await run('no-such-program-anywhere', [])).toMatchObject({ exitCode: 127, stdout: '' });
+});
+
+test('one that is nowhere ends with 127 though a directory of PATH may not be looked into, one that may not be run with 126', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'pulse-migrate-path-'));
+  try {
+    await mkdir(join(directory, 'closed'), { mode: 0o000 });
+    await writeFile(join(directory, 'no-program'), '', { mode: 0o644 });
+    const search = programRunner({ PATH: `${join(directory, 'closed')}:${directory}` });
+
+    expect(await search('no-such-program-anywhere', [])).toMatchObject({ exitCode: 127 });
+    expect(await search('no-program', [])).toMatchObject({ exitCode: 126 });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });
 
 test('output, exit code and the environment handed in come together', async () => {

@@ -1,5 +1,6 @@
-import { scaleLinear, scaleUtc } from 'd3-scale';
+import { nice, ticks } from 'd3-array';
 import { area, line } from 'd3-shape';
+import { utcTicks } from 'd3-time';
 import type { Line, Point } from '../../reports/fit-line.ts';
 import { escaped } from './page.ts';
 
@@ -27,20 +28,24 @@ export function plotBytes(
   const most = Math.max(...points.map(({ value }) => value), 1);
   // Round numbers of the unit in which they are written.
   const unit = 1024 ** Math.floor(Math.log(most) / Math.log(1024));
-  const times = scaleUtc([first.at, last.at], [left, width - right]);
-  const sizes = scaleLinear([0, most / unit], [height - bottom, top])
-    .nice(4)
-    .clamp(true);
-  const frame: Frame = { x: (at) => times(at), y: (value) => sizes(value / unit) };
-  const sizeMarks = sizes.ticks(4).map((tick) => {
-    const at = sizes(tick).toFixed(1);
+  const [, end] = nice(0, most / unit, 4);
+  const share = (value: number, all: number) => Math.min(1, Math.max(0, value / all));
+  const frame: Frame = {
+    x: (at) => left + share(at - first.at, last.at - first.at) * (width - right - left),
+    y: (value) => height - bottom - share(value / unit, end) * (height - bottom - top),
+  };
+  const sizeMarks = ticks(0, end, 4).map((tick) => {
+    const at = frame.y(tick * unit).toFixed(1);
     const text = `<text x="${left - 8}" y="${at}" dy=".32em" text-anchor="end">${escaped(shown(tick * unit))}</text>`;
     return `<path class="axis" d="M${left} ${at}H${width - right}"/>${text}`;
   });
-  const written = times.tickFormat(5, last.at - first.at > 3 * dayMs ? '%Y-%m-%d' : '%d, %H:%M');
-  const timeMarks = times.ticks(5).map((tick) => {
-    const anchor = times(tick) > width - right - 35 ? 'end' : 'middle';
-    return `<text x="${times(tick).toFixed(1)}" y="${height - 8}" text-anchor="${anchor}">${escaped(written(tick))}</text>`;
+  // Of a few days the hours, in the same form.
+  const [from, to] = last.at - first.at > 3 * dayMs ? [0, 10] : [5, 16];
+  const timeMarks = utcTicks(new Date(first.at), new Date(last.at), 5).map((tick) => {
+    const at = frame.x(tick.getTime());
+    const anchor = at > width - right - 35 ? 'end' : 'middle';
+    const text = tick.toISOString().replace('T', ' ').slice(from, to);
+    return `<text x="${at.toFixed(1)}" y="${height - 8}" text-anchor="${anchor}">${text}</text>`;
   });
   const said = ({ at, value }: Point) => `${escaped(shown(value))} on ${new Date(at).toISOString().slice(0, 10)}`;
   return `<svg class="plot" role="img" viewBox="0 0 ${width} ${height}"><title>${escaped(title)}: ${said(first)}, ${said(last)}</title>
