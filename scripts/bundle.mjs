@@ -64,14 +64,15 @@ const groups = [
   { file: 'chunks/running-[hash].cjs', entryPoints: ['src/cli/actor.ts', 'src/runner/up.ts'] },
 ];
 
+/** What is read at every start, or downloaded, is shorter then; names stay, for whoever has to look into a profile. */
+const shorter = { minifyWhitespace: true, minifySyntax: true };
+
 /** `import.meta.url` does not exist in CommonJS; the few places that ask want a place within the package. */
 const toCommonJs = {
   format: 'cjs',
   platform: 'node',
   target: 'node20',
-  // What is read at every start is shorter then; names stay, for whoever has to look into a profile.
-  minifyWhitespace: true,
-  minifySyntax: true,
+  ...shorter,
   supported: { 'dynamic-import': false },
   define: {
     'import.meta.url': '__importMetaUrl',
@@ -86,6 +87,7 @@ const ownUrl = "const __importMetaUrl = require('node:url').pathToFileURL(__file
 const library = {
   entryPoints: ['src/index.ts'],
   format: 'esm',
+  ...shorter,
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
