@@ -88,7 +88,7 @@ UPDATE ${table} SET next_block = ${to} WHERE id = ${conversion.id} AND phase = '
   WHERE s.ctid >= ${`(${nextBlock},0)`}::pg_catalog.tid AND s.ctid < ${`(${to},0)`}::pg_catalog.tid
     AND NOT EXISTS (SELECT FROM ${raw(partsOf(toolSchema, conversion.id).log)} AS l WHERE ${isLogged})`);
     await session.rows(sql`UPDATE ${table} SET rows_copied = rows_copied + ${rows},
-  copy_ms = copy_ms + pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) OPERATOR(pg_catalog.*) 1000::pg_catalog.float8
+  copy_ms = copy_ms + (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) OPERATOR(pg_catalog.*) 1000::pg_catalog.float8)
 WHERE id = ${conversion.id}; COMMIT`);
     return rows;
   } catch (error) {

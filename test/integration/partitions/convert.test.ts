@@ -508,6 +508,23 @@ test('a rollback behind a change of the new table says what stands against it, a
   ]);
 });
 
+test('what is told of a copy in several batches are the rows of all of them, and no more time than has gone by', async ({
+  database,
+}) => {
+  // Three megabytes: the first batch takes half of one.
+  await database.admin(
+    `${logs}INSERT INTO logs (at, what) SELECT '2026-09-01', repeat('x', 1000) FROM generate_series(1, 3000)`,
+  );
+  const project = await openProject(null, database);
+
+  await project.done(convert('logs', '--by', 'at'));
+
+  expect(
+    await database.admin(`SELECT rows_copied::int AS rows, copy_ms > 0 AS some,
+  copy_ms <= extract(epoch FROM clock_timestamp() - started_at) * 1000 AS possible FROM pulse_migrate.partition_conversion`),
+  ).toEqual([{ rows: 3100, some: true, possible: true }]);
+});
+
 test('a table that is partitioned already is refused for that alone', async ({ database }) => {
   await database.admin(logs);
   const project = await openProject(null, database);
