@@ -62,6 +62,6 @@ function hashes({ toolSchema }: Work, { id, spec }: Conversion, table: string): 
     .map((name, index) => `l.${logColumn(index)} OPERATOR(pg_catalog.=) s.${name}`)
     .join(' AND ');
   return raw(`SELECT ROW(${spec.identifier.map((name) => `s.${name}`).join(', ')})::pg_catalog.text AS key,
-  pg_catalog.hashtextextended(ROW(${spec.columns.map((name) => `s.${name}`).join(', ')})::pg_catalog.text, 0)::pg_catalog.numeric AS hash
+  pg_catalog.hashtextextended(ROW(${spec.columns.map((name) => `s.${name}`).join(', ')})::pg_catalog.text, 0) AS hash
 FROM ${table} AS s WHERE NOT EXISTS (SELECT FROM ${partsOf(toolSchema, id).log} AS l WHERE ${isLogged})`);
 }
