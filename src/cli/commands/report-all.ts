@@ -10,7 +10,7 @@ import type { Outcome } from '../outcome.ts';
 import { moment } from '../render/format.ts';
 import { page } from '../render/page.ts';
 import type { Sheet } from '../render/sheet.ts';
-import { freeDiskOf, growthSheet, largest, triggersOf } from './report-growth.ts';
+import { freeDiskOf, growthSheet, largest, plotted, triggersOf } from './report-growth.ts';
 import { indexesSheet } from './report-indexes.ts';
 import { queriesSheet } from './report-queries.ts';
 import { onReportSession } from './report-session.ts';
@@ -68,7 +68,7 @@ async function sheetsOf(invocation: Invocation, { session }: Opened, settings: S
   } else {
     const disk = await freeDiskOf(invocation, settings, session);
     const { growthPlots } = await import('./growth-plots.ts');
-    sheets.push(growthSheet(growth, disk, true), ...growthPlots(growth, 6));
+    sheets.push(growthSheet(growth, disk, true), ...growthPlots(growth, plotted));
   }
   sheets.push(...indexesSheet(await readIndexes(session, { tables: [], toolSchema })));
   if (settings.queries.length > 0) {

@@ -45,11 +45,15 @@ async function reportGrowth(invocation: Invocation, tables: readonly string[]): 
   }));
   const sheet = growthSheet(growth, disk, style.symbols.pointer !== '>');
   const full = disk.freeBytes === null ? null : diskFull(growth, disk.freeBytes);
+  const plots = format === 'html' ? (await import('./growth-plots.ts')).growthPlots(growth, plotted) : [];
   return {
     result: { ...growth, disk: { ...disk, full } },
-    text: shownSheets(invocation, format, [sheet]),
+    text: shownSheets(invocation, format, [sheet, ...plots]),
   };
 }
+
+/** So many tables have a plot on a page, those that grow fastest. */
+export const plotted = 6;
 
 /** So many tables are shown beside those with a trigger, unless somebody says otherwise: each has all its records read. */
 export const largest = 20;

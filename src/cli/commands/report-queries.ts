@@ -36,6 +36,11 @@ export function registerReportQueries(group: Command, addAction: AddAction): voi
 async function reportQueries(invocation: Invocation, names: readonly string[]): Promise<Outcome> {
   const { flags, global, style } = invocation;
   const format = choiceFlag(flags, 'format', sheetFormats) ?? 'table';
+  if (flags['explain'] === true && (format === 'csv' || format === 'html')) {
+    throw new PulseError('usage', `--explain shows plans as text, for which ${format} has no place`, {
+      hint: 'leave --format out',
+    });
+  }
   const asked = { runs: positiveInteger(flags, 'runs') ?? 20, timeoutMs: timeoutFlag(flags, 5000) };
   const settings = await openSettings(invocation);
   const queries = chosen(settings.queries, names);

@@ -1,4 +1,6 @@
 import type { Invocation } from '../cli.ts';
+import { moment } from '../render/format.ts';
+import { page } from '../render/page.ts';
 import { type Sheet, type SheetFormat, writtenSheet } from '../render/sheet.ts';
 
 /** The sheets of a report as its text. CSV has no place for notes: they go to standard error, so that nothing looks whole that is not. */
@@ -7,6 +9,9 @@ export function shownSheets(invocation: Invocation, format: SheetFormat, sheets:
   if (global.quiet || global.json) return [];
   if (format === 'csv') {
     for (const note of sheets.flatMap(({ notes }) => notes)) runtime.stderr.write(`${note}\n`);
+  }
+  if (format === 'html') {
+    return [page(`pulse-migrate ${invocation.command}`, `As of ${moment(runtime.now().toISOString())}.`, sheets)];
   }
   return pieces(sheets, (sheet) => writtenSheet(sheet, format, style, runtime.stdout));
 }

@@ -24,13 +24,13 @@ export interface Sheet {
   readonly picture?: string;
 }
 
-export const sheetFormats = ['table', 'markdown', 'csv'] as const;
+export const sheetFormats = ['table', 'markdown', 'csv', 'html'] as const;
 export type SheetFormat = (typeof sheetFormats)[number];
 
-/** The sheet as text, piece by piece, each with a line's end at its end. */
+/** The sheet as text, piece by piece, each with a line's end at its end. In HTML there are pages only. */
 export function writtenSheet(
   sheet: Sheet,
-  format: SheetFormat,
+  format: Exclude<SheetFormat, 'html'>,
   style: Style,
   { isTerminal, columns }: Pick<OutputStream, 'isTerminal' | 'columns'>,
 ): Iterable<string> {

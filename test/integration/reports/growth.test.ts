@@ -166,6 +166,9 @@ test('the page holds sizes, growth with plots and indexes, loads nothing, and sh
   expect(text).toContain('text-anchor="end">80.0 KiB</text>');
   expect(text).toContain('>2026-01-03</text>');
   expect(stdout).toContain('<!DOCTYPE html>');
+  const growth = (await project.done(['report', 'growth', '--format', 'html'])).stdout;
+  expect(growth).toContain('<title>pulse-migrate report growth</title>');
+  expect(growth).toContain('Size of commits: 8.0 KiB on 2026-01-02');
   const seen = await understood(file);
   if (seen !== null) {
     expect(seen).toContain('<caption>');

@@ -95,6 +95,17 @@ test("on partitions an index counts under the name of the table's, and a plan th
   expect(missed.stdout).toContain('see why: pulse-migrate report queries activity-feed --explain');
 });
 
+test('plans are not put behind what another program reads', async ({ database }) => {
+  const project = await openProject(null, database);
+
+  for (const format of ['csv', 'html']) {
+    const run = await project.cli(['report', 'queries', '--explain', '--format', format]);
+    expect(run.exitCode).toBe(2);
+    expect(run.stdout).toBe('');
+    expect(run.stderr).toContain(`--explain shows plans as text, for which ${format} has no place`);
+  }
+});
+
 const bad = `queries:
   writes: { sql: "INSERT INTO t VALUES (1)", target: 1s }
   escapes: { sql: "SELECT 1; COMMIT; DROP TABLE t", target: 1s }

@@ -167,13 +167,14 @@ test.for(refusals)('report sizes %s is refused: %s', async ([flags, message], { 
   if (flags[0] === 'comitts') expect(run.stderr).toContain('is commits meant?');
 });
 
-test('CSV, Markdown and the form of Prometheus hold names of any kind', async ({ database }) => {
+test('CSV, Markdown, HTML and the form of Prometheus hold names of any kind', async ({ database }) => {
   const project = await made(database);
   const written = async (format: string) =>
     (await project.done(['report', 'sizes', '--schema', 'other', '--format', format])).stdout;
 
   expect((await written('csv')).split('\n')[1]).toMatch(/^"other\.a ""b""\\x0ac",0 B,~0,/);
   expect(await written('markdown')).toContain('| other.a "b"\\\\x0ac | 0 B |');
+  expect(await written('html')).toMatch(/^<!DOCTYPE html>.*<td>other\.a &#34;b&#34;\\x0ac<\/td>.*<\/html>\n$/s);
   expect(await written('prometheus')).toContain('schema="other",table="a \\"b\\"\\nc",kind="table"} 0\n');
 });
 
