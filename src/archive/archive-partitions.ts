@@ -9,6 +9,7 @@ import { sql } from '../postgres/sql.ts';
 import {
   type ArchiveDeps,
   type ArchiveRequest,
+  another,
   beginArchive,
   type Candidate,
   standing,
@@ -99,12 +100,15 @@ async function archiveAll(
 ): Promise<readonly ArchivedPartition[]> {
   const { session } = deps;
   const archives = await forgetUnfinished(session, order, parent);
-  const left = await detachedBefore(session, archives);
-  const again = left.filter(({ partition, to }) =>
-    order.before === null ? isAnyOf(order.names, partition) : to !== null && instantOf(new Date(to)) <= order.before,
-  );
+  const { left, replaced } = await detachedBefore(session, archives);
+  const isWanted = ({ partition, to }: Pick<Candidate, 'partition' | 'to'>) =>
+    order.before === null ? isAnyOf(order.names, partition) : to !== null && instantOf(new Date(to)) <= order.before;
+  const again = left.filter(isWanted);
+  if (order.before !== null) {
+    for (const { partition } of replaced.filter(isWanted)) deps.emit(notTheOne(partition));
+  }
   if (!order.drop) for (const { partition } of again) deps.emit(leftAlone(parent, partition));
-  const candidates = [...(order.drop ? again : []), ...chosen(parent, order, left)];
+  const candidates = [...(order.drop ? again : []), ...chosen(parent, order, { left, replaced })];
   if (order.drop && candidates.length > 0)
     order.confirm(
       parent,
@@ -154,9 +158,10 @@ async function archiveOne(
   const { partition, from, to } = candidate;
   // Before it leaves its table for an archive that cannot be made.
   await assertFits(session, partition, order.format);
-  const entry = await beginArchive(deps, candidate, order);
   const there = await standing(session, partition);
   if (there === null) throw new PulseError('not-possible', `${partition.name} was dropped meanwhile`);
+  if (there.oid !== candidate.oid) throw another(partition);
+  const entry = await beginArchive(deps, candidate, order);
   const begun = async () => (await readArchives(session, order.schema)).find((one) => one.entry === entry);
   if (order.drop && there.attached) {
     try {
@@ -184,9 +189,9 @@ async function forgetUnfinished(
 ): Promise<readonly Archive[]> {
   const archives = (await readArchives(session, schema)).filter(({ table }) => isSame(table, parent));
   const kept = archives.filter(
-    ({ written, partition }, at) =>
-      written !== null ||
-      !archives.slice(at).some((later) => later.written !== null && isSame(later.partition, partition)),
+    (archive, at) =>
+      archive.written !== null ||
+      !archives.slice(at).some((later) => later.written !== null && isOfSameTable(later, archive)),
   );
   for (const archive of archives) {
     if (kept.includes(archive) || archive.place !== place) continue;
@@ -207,7 +212,7 @@ async function parentOf(session: Session, name: string): Promise<PartitionedTabl
 function chosen(
   parent: PartitionedTable,
   { names, before, drop }: ArchiveOrder,
-  left: readonly Candidate[],
+  { left, replaced }: DetachedBefore,
 ): readonly Candidate[] {
   const partitions = parent.partitions.map((partition) => ({ partition, candidate: candidateOf(parent, partition) }));
   for (const name of names) {
@@ -219,6 +224,8 @@ function chosen(
       );
     if (called.length === 1) continue;
     if (left.some(({ partition }) => isTyped(partition, name))) continue;
+    const other = replaced.find(({ partition }) => isTyped(partition, name));
+    if (other !== undefined) throw another(other.partition);
     throw new PulseError('not-possible', `${parent.name} has no partition ${name}`, {
       hint: `pulse-migrate partition list ${parent.name}`,
     });
@@ -260,16 +267,31 @@ function leftAlone(parent: TableName, { schema, name }: TableName): ProgressEven
   };
 }
 
+/** Of a table that somebody made under the name of a partition that an unfinished archive is of. */
+function notTheOne({ schema, name }: TableName): ProgressEvent {
+  return {
+    type: 'warning',
+    message: `${schema}.${name} has the name of a partition that an earlier run took out of its table, and is another table: it is left alone`,
+    hint: 'rename it, and this is not said again; what there is of an archive of the other: pulse-migrate partition archives',
+  };
+}
+
 function candidateOf(
   parent: PartitionedTable,
-  { schema, name, range }: PartitionedTable['partitions'][number],
+  { schema, name, oid, range }: PartitionedTable['partitions'][number],
 ): Candidate {
   return {
     table: { schema: parent.schema, name: parent.name },
     partition: { schema, name },
+    oid,
     from: range.from === null ? null : isoOf(range.from),
     to: range.to === null ? null : isoOf(range.to),
   };
+}
+
+/** Of another table of that name it may be all that there is. */
+function isOfSameTable(a: Archive, b: Archive): boolean {
+  return isSame(a.partition, b.partition) && a.partitionOid === b.partitionOid;
 }
 
 function isSame(a: TableName, b: TableName): boolean {
@@ -283,17 +305,30 @@ export async function unfinishedPartitions(
   is: (table: TableName) => boolean,
 ): Promise<readonly TableName[]> {
   const archives = (await readArchives(session, schema)).filter(({ table }) => is(table));
-  return (await detachedBefore(session, archives)).map(({ partition }) => partition);
+  return (await detachedBefore(session, archives)).left.map(({ partition }) => partition);
 }
 
-/** Partitions that an earlier run has detached, or begun to, in order to drop them, and that still stand. */
-async function detachedBefore(session: Session, archives: readonly Archive[]): Promise<readonly Candidate[]> {
+/**
+ * Partitions that an earlier run has detached, or begun to, in order to drop them: those that still stand, and those
+ * whose name another table has by now.
+ */
+async function detachedBefore(session: Session, archives: readonly Archive[]): Promise<DetachedBefore> {
   const left = new Map<string, Candidate>();
-  for (const { table, partition, from, to, written, restoredAt, forDrop } of archives) {
+  const replaced = new Map<string, Pick<Candidate, 'partition' | 'to'>>();
+  for (const { table, partition, partitionOid, from, to, written, restoredAt, forDrop } of archives) {
     if (written !== null || restoredAt !== null || !forDrop) continue;
     const there = await standing(session, partition);
-    if (there !== null && (!there.attached || there.detaching))
-      left.set(`${partition.schema}.${partition.name}`, { table, partition, from, to });
+    if (there === null || (there.attached && !there.detaching)) continue;
+    const { oid } = there;
+    const name = `${partition.schema}.${partition.name}`;
+    if (oid === partitionOid) left.set(name, { table, partition, oid, from, to });
+    else replaced.set(name, { partition, to });
   }
-  return [...left.values()];
+  for (const name of left.keys()) replaced.delete(name);
+  return { left: [...left.values()], replaced: [...replaced.values()] };
+}
+
+interface DetachedBefore {
+  readonly left: readonly Candidate[];
+  readonly replaced: ReadonlyArray<Pick<Candidate, 'partition' | 'to'>>;
 }

@@ -3,7 +3,7 @@ import type { Emit } from '../events.ts';
 import type { Actor } from '../ledger/ledger.ts';
 import type { TableName } from '../partitions/catalog.ts';
 import type { Session } from '../postgres/session.ts';
-import { ident, type Sql, sql } from '../postgres/sql.ts';
+import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
 import { type Digest, Tap } from './digest.ts';
 import { copyOut, type Format, steadySettings, suffixes } from './format.ts';
 import { type Archive, finishArchive, forgetArchive, insertArchive, type Written } from './manifest.ts';
@@ -25,6 +25,8 @@ export interface ArchiveDeps {
 export interface Candidate {
   readonly table: TableName;
   readonly partition: TableName;
+  /** Of the partition: another table may come to have its name. */
+  readonly oid: number;
   /** ISO 8601 in UTC; null where open. */
   readonly from: string | null;
   readonly to: string | null;
@@ -57,13 +59,13 @@ export async function beginArchive(
   { schema, format, place, endpoint, drop }: ArchiveRequest,
 ): Promise<string> {
   const entry = deps.newId();
-  const { table, partition, from, to } = candidate;
+  const { table, partition, oid, from, to } = candidate;
   const columns = await writtenColumns(deps.session, partition);
   const object = `${encodeURIComponent(partition.schema)}.${encodeURIComponent(partition.name)}-${entry}.${suffixes[format]}`;
   await deps.session.rows(
     insertArchive(
       schema,
-      { entry, table, partition, from, to, columns, format, place, object, endpoint, forDrop: drop },
+      { entry, table, partition, partitionOid: oid, from, to, columns, format, place, object, endpoint, forDrop: drop },
       deps,
     ),
   );
@@ -73,7 +75,8 @@ export async function beginArchive(
 /**
  * Writes all rows of a partition, reads back what was written, and has the manifest say so; with `drop` the partition
  * goes in the same transaction, in which nobody else could write to it.
- * @throws {PulseError} `archive-failed`; what was written is taken away again then, and the partition stays.
+ * @throws {PulseError} `archive-failed`, `not-possible` for a table that is another one by now; what was written is
+ * taken away again then, and the partition stays.
  */
 export async function writeArchive(deps: ArchiveDeps, archive: Archive, request: ArchiveRequest): Promise<Written> {
   const { session } = deps;
@@ -85,7 +88,8 @@ export async function writeArchive(deps: ArchiveDeps, archive: Archive, request:
 SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = ${lockTimeoutMs};
 ${steadySettings.text}`);
     const name = ident(partition.schema, partition.name);
-    if (drop) await session.run(sql`LOCK TABLE ${name} IN SHARE MODE`.text);
+    await session.run(sql`LOCK TABLE ${name} IN ${raw(drop ? 'SHARE' : 'ACCESS SHARE')} MODE`.text);
+    await assertAsBegun(session, archive);
     await assertFits(session, partition, archive.format);
     const written = await writeRows(deps, archive, store);
     await readBack(deps, archive, store, written);
@@ -109,6 +113,26 @@ ${steadySettings.text}`);
     await withdraw(deps, archive, request);
     throw error;
   }
+}
+
+/** Under a lock, behind which it stays so: what is written would not be all that is dropped. */
+async function assertAsBegun(session: Session, { partition, partitionOid, columns }: Archive): Promise<void> {
+  const there = await standing(session, partition);
+  if (there?.oid !== partitionOid) throw another(partition);
+  const now = await writtenColumns(session, partition);
+  if (now.length === columns.length && now.every((name, at) => name === columns[at])) return;
+  throw new PulseError('not-possible', `the columns of ${partition.name} have changed since its archive was begun`, {
+    hint: 'run the command again',
+  });
+}
+
+/** Of a table that has only the name of what was to be archived. */
+export function another({ schema, name }: TableName): PulseError {
+  return new PulseError(
+    'not-possible',
+    `${schema}.${name} is not the partition that was to be archived: that one is gone, and this is another table of its name`,
+    { hint: 'it is left alone; rename it if the name is to be free, and see: pulse-migrate partition archives' },
+  );
 }
 
 /** Never throws. A cancel that was meant for a COPY may hit the first. */
@@ -172,13 +196,18 @@ ORDER BY a.attnum`);
 
 /** How a table of this name stands; null where there is none. */
 export async function standing(session: Session, { schema, name }: TableName): Promise<Standing | null> {
-  const [row] = await session.rows<{ attached: boolean; detaching: boolean }>(sql`SELECT c.relispartition AS attached,
+  const [row] = await session.rows<{
+    oid: number;
+    attached: boolean;
+    detaching: boolean;
+  }>(sql`SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid, c.relispartition AS attached,
   EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid AND i.inhdetachpending) AS detaching
 FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass(${ident(schema, name).text})::pg_catalog.oid`);
   return row ?? null;
 }
 
 export interface Standing {
+  readonly oid: number;
   /** It is a partition of a table. */
   readonly attached: boolean;
   /** Half: a DETACH … CONCURRENTLY was interrupted. */

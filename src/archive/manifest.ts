@@ -12,6 +12,11 @@ export interface Archive {
   /** The partitioned table, and the partition. */
   readonly table: TableName;
   readonly partition: TableName;
+  /**
+   * Which table of that name: the partition that was archived, or, once loaded again, the one it was loaded into; null
+   * where it was not written down. Another one may have the name by now.
+   */
+  readonly partitionOid: number | null;
   /** Its bounds, ISO 8601 in UTC; null where open. */
   readonly from: string | null;
   readonly to: string | null;
@@ -46,11 +51,14 @@ export function insertArchive(
   archive: Omit<Archive, 'written' | 'archivedAt' | 'dropped' | 'loadedAt' | 'restoredAt'>,
   by: { readonly actor: Actor; readonly toolVersion: string },
 ): Sql {
-  const { entry, table, partition, from, to, columns, format, place, object, endpoint, forDrop } = archive;
+  const { entry, table, partition, partitionOid, from, to, columns, format, place, object, endpoint, forDrop } =
+    archive;
+  // The layout has no column for it.
+  const actor = JSON.stringify({ ...by.actor, partitionOid });
   return sql`INSERT INTO ${ident(schema, 'archive')} (entry, table_schema, table_name, partition_schema, partition_name,
   range_from, range_to, columns, format, place, object, endpoint, dropped, actor, tool_version)
 VALUES (${entry}, ${table.schema}, ${table.name}, ${partition.schema}, ${partition.name},
-  ${from}, ${to}, ${JSON.stringify(columns)}, ${format}, ${place}, ${object}, ${endpoint}, ${forDrop}, ${JSON.stringify(by.actor)}, ${by.toolVersion})`;
+  ${from}, ${to}, ${JSON.stringify(columns)}, ${format}, ${place}, ${object}, ${endpoint}, ${forDrop}, ${actor}, ${by.toolVersion})`;
 }
 
 /** Says that it is written and was read back, and whether the partition goes with this transaction. */
@@ -65,9 +73,17 @@ export function finishArchive(
 WHERE entry = ${entry}::pg_catalog.uuid AND rows IS NULL RETURNING entry`;
 }
 
-/** Says how far a restore is. */
-export function markRestore(schema: string, entry: string, step: 'loaded_at' | 'restored_at'): Sql {
-  return sql`UPDATE ${ident(schema, 'archive')} SET ${ident(step)} = pg_catalog.clock_timestamp() WHERE entry = ${entry}::pg_catalog.uuid`;
+/** Says that its rows are loaded into a table of the partition's name, and into which. */
+export function markLoaded(schema: string, { entry, partition }: Archive): Sql {
+  const table = sql`pg_catalog.to_regclass(${ident(partition.schema, partition.name).text})::pg_catalog.oid`;
+  return sql`UPDATE ${ident(schema, 'archive')} SET loaded_at = pg_catalog.clock_timestamp(), restored_at = NULL,
+  actor = pg_catalog.jsonb_set(actor, '{partitionOid}', pg_catalog.to_jsonb(${table}::pg_catalog.int8))
+WHERE entry = ${entry}::pg_catalog.uuid`;
+}
+
+/** Says that the table it was loaded into is a partition again. */
+export function markRestored(schema: string, { entry }: Archive): Sql {
+  return sql`UPDATE ${ident(schema, 'archive')} SET restored_at = pg_catalog.clock_timestamp() WHERE entry = ${entry}::pg_catalog.uuid`;
 }
 
 export function forgetArchive(schema: string, entry: string): Sql {
@@ -85,6 +101,7 @@ interface ArchiveRow {
   readonly table_name: string;
   readonly partition_schema: string;
   readonly partition_name: string;
+  readonly partition_oid: number | null;
   readonly range_from: string | null;
   readonly range_to: string | null;
   readonly columns: readonly string[];
@@ -116,7 +133,8 @@ export async function readArchives(session: Session, schema: string): Promise<re
   }
 }
 
-const archiveColumns = `entry::pg_catalog.text AS entry, table_schema, table_name, partition_schema, partition_name, range_from, range_to,
+const archiveColumns = `entry::pg_catalog.text AS entry, table_schema, table_name, partition_schema, partition_name,
+  pg_catalog.jsonb_extract_path_text(actor, 'partitionOid')::pg_catalog.float8 AS partition_oid, range_from, range_to,
   columns, format, place, object, endpoint, rows::pg_catalog.float8 AS rows, content_bytes::pg_catalog.float8 AS content_bytes, content_sha256,
   stored_bytes::pg_catalog.float8 AS stored_bytes, stored_sha256, archived_at, dropped, loaded_at, restored_at`;
 
@@ -125,6 +143,7 @@ function archiveOf(row: ArchiveRow): Archive {
     entry: row.entry,
     table: { schema: row.table_schema, name: row.table_name },
     partition: { schema: row.partition_schema, name: row.partition_name },
+    partitionOid: row.partition_oid,
     from: row.range_from,
     to: row.range_to,
     columns: row.columns,

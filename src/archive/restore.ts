@@ -8,10 +8,10 @@ import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import { type LockPatience, lockTimeout, pauseAfter } from '../postgres/lock-schedule.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
-import { type ArchiveDeps, isSame, rollBack, standing } from './archive.ts';
+import { type ArchiveDeps, isSame, rollBack, type Standing, standing } from './archive.ts';
 import { Tap } from './digest.ts';
 import { copyIn, copyOut, steadySettings } from './format.ts';
-import { type Archive, markRestore, type Written } from './manifest.ts';
+import { type Archive, markLoaded, markRestored, type Written } from './manifest.ts';
 import { contentOf } from './object-content.ts';
 import type { Store } from './store.ts';
 
@@ -40,7 +40,7 @@ export async function restoreArchive(deps: RestoreDeps, archive: Archive, reques
   const table = await parentOf(deps.session, archive);
   const range = rangeOf(archive);
   const there = await standing(deps.session, archive.partition);
-  if (there !== null && (archive.loadedAt === null || there.attached)) {
+  if (there !== null && !isLoadedInto(archive, there)) {
     throw new PulseError('not-possible', `${shown(archive.partition)} is there already`, {
       hint: `rename it, or leave it: an archive is only restored where its partition is gone`,
     });
@@ -54,6 +54,11 @@ export async function restoreArchive(deps: RestoreDeps, archive: Archive, reques
     if (!(explained instanceof PulseError)) throw explained;
     throw explained.withResult(explained.result, [...explained.now, ...(await loadedAlone(deps.session, archive))]);
   }
+}
+
+/** Whether this is the table that an earlier run loaded, and did not come to attach: another one may have its name. */
+function isLoadedInto({ loadedAt, restoredAt, partitionOid }: Archive, there: Standing): boolean {
+  return loadedAt !== null && restoredAt === null && !there.attached && there.oid === partitionOid;
 }
 
 /** Before anything is loaded: ATTACH would find such rows only at the end. */
@@ -154,7 +159,7 @@ ${steadySettings.text}`);
     if (!isSame(again.digest(), written.content))
       throw notTheSame(archive, 'does not give the rows that were archived');
     await session.run(rangeCheck(partition, table, range).text);
-    await session.rows(markRestore(schema, archive.entry, 'loaded_at'));
+    await session.rows(markLoaded(schema, archive));
     deps.signal.throwIfAborted();
     await session.run('COMMIT');
   } catch (error) {
@@ -198,7 +203,7 @@ async function attach(
 SET LOCAL lock_timeout = ${lockTimeout(attempt, patience)}; SET LOCAL search_path = ''; ${utcSettings.text}`);
       for (const { sql: text } of [...locks, statement]) await session.run(text);
       await session.run(sql`ALTER TABLE ${name} DROP CONSTRAINT ${raw(inRange)}`.text);
-      await session.rows(markRestore(schema, archive.entry, 'restored_at'));
+      await session.rows(markRestored(schema, archive));
       await session.run('COMMIT');
       return;
     } catch (error) {

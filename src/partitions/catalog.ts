@@ -11,6 +11,7 @@ export interface TableName {
 }
 
 export interface Partition extends TableName {
+  readonly oid: number;
   readonly range: Range;
   /** False for a partition that is a foreign table, or partitioned itself. */
   readonly isTable: boolean;
@@ -38,7 +39,7 @@ interface CatalogRow extends TableName {
   readonly columns: number;
   readonly column_name: string | null;
   readonly column_type: string | null;
-  readonly partitions: ReadonlyArray<TableName & { kind: string; bound: string; bytes: number }> | null;
+  readonly partitions: ReadonlyArray<TableName & { oid: number; kind: string; bound: string; bytes: number }> | null;
   readonly references: readonly TableName[] | null;
   [column: string]: unknown;
 }
@@ -54,7 +55,7 @@ export async function readPartitionedTables(
 SELECT c.oid::pg_catalog.int8::pg_catalog.float8 AS oid, n.nspname AS schema, c.relname AS name, p.partstrat AS strategy,
   p.partnatts AS columns, a.attname AS column_name,
   CASE WHEN t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid THEN t.typname END AS column_type,
-  (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('schema', ln.nspname, 'name', l.relname, 'kind', l.relkind,
+  (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('schema', ln.nspname, 'name', l.relname, 'oid', l.oid::pg_catalog.int8, 'kind', l.relkind,
       'bound', pg_catalog.pg_get_expr(l.relpartbound, l.oid),
       'bytes', CASE WHEN l.oid = p.partdefid THEN pg_catalog.pg_relation_size(l.oid) ELSE 0 END))
    FROM pg_catalog.pg_inherits AS i
@@ -99,7 +100,7 @@ function tableOf(row: CatalogRow): PartitionedTable | OtherTable {
     const bound = parseBound(partition.bound);
     if (bound === 'default') defaultPartition = { ...own, bytes: Number(partition.bytes) };
     else if (bound === null) return { schema, name, why: `the bounds of its partition ${own.name} cannot be read` };
-    else partitions.push({ ...own, range: bound, isTable: partition.kind === 'r' });
+    else partitions.push({ ...own, oid: Number(partition.oid), range: bound, isTable: partition.kind === 'r' });
   }
   partitions.sort((a, b) => byBeginning(a.range, b.range));
   return {
