@@ -1,9 +1,10 @@
 import { PulseError } from '../errors.ts';
 import { ownRows } from '../postgres/errors.ts';
 import { ident, sql } from '../postgres/sql.ts';
+import { literalOf } from './cutoff.ts';
 import type { FitRule } from './examine.ts';
 import { type OldPartition, oldPartitions, spanned } from './old-partitions.ts';
-import { notByTime } from './plan.ts';
+import { keptFor, notByTime } from './plan.ts';
 import { shownName, tableOf } from './target.ts';
 import { inTransaction, type RetentionDeps, type RuleRun } from './transaction.ts';
 
@@ -18,7 +19,11 @@ export async function dropPartitions(deps: RetentionDeps, run: RuleRun, fit: Fit
   const patience = { ...run.patience, timeoutMs: Math.min(run.patience.timeoutMs, longestLockMs) };
   for (const partition of old.partitions) {
     // Before the lock, behind which everybody waits: nobody writes into it any more, or it is not counted.
-    const removed = await rowsOf(deps, partition);
+    const { removed, timeless } = await rowsOf(deps, fit, partition);
+    if (timeless > 0) {
+      deps.emit({ type: 'warning', message: keptFor(partition, timeless) });
+      continue;
+    }
     await inTransaction(deps, { ...run, patience }, async () => {
       await deps.session.run(`LOCK TABLE ONLY ${tableOf(fit.target).text} IN ACCESS EXCLUSIVE MODE`);
       const still = await oldPartitions(deps.session, table, fit.cutoff);
@@ -34,11 +39,17 @@ export async function dropPartitions(deps: RetentionDeps, run: RuleRun, fit: Fit
   }
 }
 
-async function rowsOf({ session }: RetentionDeps, { schema, name }: OldPartition): Promise<number> {
-  const [row] = await ownRows<{ rows: number }>(
+async function rowsOf(
+  { session }: RetentionDeps,
+  { rule, type }: FitRule,
+  { schema, name }: OldPartition,
+): Promise<{ readonly removed: number; readonly timeless: number }> {
+  const [row] = await ownRows<{ removed: number; timeless: number }>(
     session,
     'counting rows',
-    sql`SELECT pg_catalog.count(*)::pg_catalog.float8 AS rows FROM ONLY ${ident(schema, name)}`,
+    sql`SELECT pg_catalog.count(*)::pg_catalog.float8 AS removed,
+  (pg_catalog.count(*) FILTER (WHERE ${ident(rule.time)} OPERATOR(pg_catalog.=) ${literalOf(type, '-infinity')}))::pg_catalog.float8 AS timeless
+FROM ONLY ${ident(schema, name)}`,
   );
-  return row?.rows ?? 0;
+  return row ?? { removed: 0, timeless: 0 };
 }

@@ -1,4 +1,5 @@
 import { PulseError } from '../errors.ts';
+import type { TableName } from '../partitions/catalog.ts';
 import { explainOwnStatement, ownRows } from '../postgres/errors.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, type Sql, sql } from '../postgres/sql.ts';
@@ -17,6 +18,7 @@ import {
   type PeriodRow,
   periodsToDo,
   putTogether,
+  timelessRows,
 } from './statements.ts';
 import { shownName, tableOf } from './target.ts';
 
@@ -151,12 +153,13 @@ async function planDelete(session: Session, fit: FitRule, plan: PlannedRule): Pr
   const isEstimate = guessed > countedRows;
   const [counted] = isEstimate
     ? []
-    : await ownRows<{ rows: number; first: string | null; last: string | null }>(
+    : await ownRows<{ rows: number; first: string | null; last: string | null; timeless: number }>(
         session,
         'counting rows',
         olderRows(target, { ...rule, type, cutoff }),
       );
   const rows = counted?.rows ?? guessed;
+  const timeless = counted?.timeless ?? (await timelessOf(session, fit));
   const whole = target.isPartitioned
     ? await oldPartitions(session, { oid: target.oid, time: rule.time, type }, cutoff)
     : null;
@@ -174,6 +177,7 @@ async function planDelete(session: Session, fit: FitRule, plan: PlannedRule): Pr
             `${whole.partitions.length} of its partitions hold such rows alone: action: drop-partition would take them at once`,
           ]
         : []),
+      ...leftOut(timeless),
     ],
     statement: firstStatement(fit)?.text ?? null,
   };
@@ -210,9 +214,31 @@ async function planPeriods(session: Session, fit: FitRule, plan: PlannedRule): P
       ...(late > 0
         ? [`${late} rows came after their ${rule.to ?? 'day'} had been put together: they stay as they are`]
         : []),
+      ...leftOut(await timelessOf(session, fit)),
     ],
     statement: firstStatement(fit)?.text ?? null,
   };
+}
+
+/** How many rows are at `-infinity`; 0 where no index says so, since to look would read the whole table for it. */
+async function timelessOf(session: Session, { rule, target, type }: FitRule): Promise<number> {
+  if (target.leaves.some(({ hasTimeIndex }) => !hasTimeIndex)) return 0;
+  return countTimeless(session, timelessRows(target, { ...rule, type }));
+}
+
+/** Of a partition that is open towards the past: no other can hold such rows. */
+async function timelessIn(session: Session, { rule, target, type }: FitRule, partition: OldPartition): Promise<number> {
+  if (partition.from !== null) return 0;
+  return countTimeless(session, timelessRows(target, { ...rule, type, partition }));
+}
+
+async function countTimeless(session: Session, statement: Sql): Promise<number> {
+  const [row] = await ownRows<{ timeless: number }>(session, 'looking for rows at -infinity', statement);
+  return row?.timeless ?? 0;
+}
+
+function leftOut(timeless: number): readonly string[] {
+  return timeless > 0 ? [`${timeless} rows are at -infinity, which is no age: they stay`] : [];
 }
 
 async function lateRowsOf(session: Session, fit: FitRule): Promise<number> {
@@ -228,7 +254,13 @@ async function planDrop(session: Session, fit: FitRule, plan: PlannedRule): Prom
   const old = await oldPartitionsOf(session, fit);
   const obstacle = partitionObstacle(fit, old);
   if (old === null || obstacle !== null) return { ...plan, obstacles: obstacle === null ? [] : [obstacle] };
-  const { partitions } = old;
+  const timeless: string[] = [];
+  const partitions: OldPartition[] = [];
+  for (const partition of old.partitions) {
+    const rows = await timelessIn(session, fit, partition);
+    if (rows === 0 || fit.rule.action === 'archive') partitions.push(partition);
+    else timeless.push(keptFor(partition, rows));
+  }
   const [first, last] = [partitions.at(0), partitions.at(-1)];
   const known = partitions.every(({ rows }) => rows !== null);
   return {
@@ -239,9 +271,14 @@ async function planDrop(session: Session, fit: FitRule, plan: PlannedRule): Prom
     last: last?.to ?? null,
     transactions: partitions.length,
     partitions,
-    warnings: [...plan.warnings, ...(await leftBehind(session, fit, old))],
+    warnings: [...plan.warnings, ...timeless, ...(await leftBehind(session, fit, old))],
     statement: first === undefined || fit.rule.action === 'archive' ? null : sql`DROP TABLE ${tableOf(first)}`.text,
   };
+}
+
+/** Of a partition that is not dropped, since not all of its rows are old. */
+export function keptFor(partition: TableName, timeless: number): string {
+  return `${shownName(partition)} holds ${timeless} rows at -infinity, which is no age: it stays until they have a time, or are deleted`;
 }
 
 /** The partitions that a rule takes as a whole; null where its table has none by its time. */

@@ -5,6 +5,7 @@
  * of the server, or are found by the classes of the columns (GROUP BY, PARTITION BY, ORDER BY).
  */
 import type { KeyType } from '../partitions/bounds.ts';
+import type { TableName } from '../partitions/catalog.ts';
 import { ident, join, raw, type Sql, sql } from '../postgres/sql.ts';
 import type { Aggregation, RetentionRule } from '../retention-rule.ts';
 import { inUtc, literalOf, type UtcText } from './cutoff.ts';
@@ -18,6 +19,11 @@ function column(name: string, row = 't'): Sql {
 /** In UTC as text. */
 function shown(type: KeyType, time: Sql): Sql {
   return sql`${inUtc(type, time)}::pg_catalog.text`;
+}
+
+/** No age: a row at it is not old, it has no time. */
+function beginning(type: KeyType): Sql {
+  return literalOf(type, '-infinity');
 }
 
 /** What a batch of `delete` has to know. */
@@ -47,7 +53,7 @@ export function deleteByTime(leaf: Leaf, { time, type, cutoff, rows }: Batch, af
   return deletePicked(
     leaf,
     { time, type },
-    sql`${t} < ${literalOf(type, cutoff)} AND ${from}
+    sql`${t} > ${beginning(type)} AND ${t} < ${literalOf(type, cutoff)} AND ${from}
   ORDER BY ${t}, t.ctid LIMIT ${rows}`,
   );
 }
@@ -63,7 +69,7 @@ export function deleteByPages(leaf: Leaf, { time, type, cutoff, rows }: Batch, p
   return deletePicked(
     leaf,
     { time, type },
-    sql`${column(time)} < ${literalOf(type, cutoff)}
+    sql`${column(time)} > ${beginning(type)} AND ${column(time)} < ${literalOf(type, cutoff)}
     AND t.ctid >= ${`(${pages.from},0)`}::pg_catalog.tid AND t.ctid < ${`(${pages.to},0)`}::pg_catalog.tid
   LIMIT ${rows}`,
   );
@@ -260,15 +266,26 @@ export function lateRows({ target, rule, type, through }: PeriodWork): Sql {
 WHERE ${t} < ${literalOf(type, through ?? '-infinity')} AND pg_catalog.isfinite(${t}) AND ${inUtc(type, t)} <> ${slot}`;
 }
 
-/** How many rows are older, and from when to when; by the tables' own `ONLY`. */
+/** How many rows are older, and from when to when, and how many are at `-infinity`; by the tables' own `ONLY`. */
 export function olderRows(target: Target, { time, type, cutoff }: Pick<Batch, 'time' | 'type' | 'cutoff'>): Sql {
   const t = column(time);
-  return sql`SELECT pg_catalog.count(*)::pg_catalog.float8 AS rows, ${shown(type, sql`pg_catalog.min(${t})`)} AS first,
-  ${shown(type, sql`pg_catalog.max(${t})`)} AS last
+  const old = sql`FILTER (WHERE ${t} > ${beginning(type)})`;
+  return sql`SELECT pg_catalog.count(*) ${old}::pg_catalog.float8 AS rows, ${shown(type, sql`(pg_catalog.min(${t}) ${old})`)} AS first,
+  ${shown(type, sql`(pg_catalog.max(${t}) ${old})`)} AS last, (pg_catalog.count(*) FILTER (WHERE ${t} = ${beginning(type)}))::pg_catalog.float8 AS timeless
 FROM ${rowsOf(target)} AS t WHERE ${t} < ${literalOf(type, cutoff)}`;
+}
+
+/** How many rows are at `-infinity`, in a table or in one of its partitions. */
+export function timelessRows(
+  target: Target,
+  { time, type, partition = null }: Pick<Batch, 'time' | 'type'> & { readonly partition?: TableName | null },
+): Sql {
+  const from = partition === null ? rowsOf(target) : sql`ONLY ${tableOf(partition)}`;
+  return sql`SELECT pg_catalog.count(*)::pg_catalog.float8 AS timeless FROM ${from} AS t WHERE ${column(time)} = ${beginning(type)}`;
 }
 
 /** The same, as the planner guesses. */
 export function guessOlderRows(target: Target, { time, type, cutoff }: Pick<Batch, 'time' | 'type' | 'cutoff'>): Sql {
-  return sql`EXPLAIN (FORMAT JSON) SELECT FROM ${rowsOf(target)} AS t WHERE ${column(time)} < ${literalOf(type, cutoff)}`;
+  return sql`EXPLAIN (FORMAT JSON) SELECT FROM ${rowsOf(target)} AS t
+WHERE ${column(time)} > ${beginning(type)} AND ${column(time)} < ${literalOf(type, cutoff)}`;
 }

@@ -198,6 +198,25 @@ FROM risks WHERE calculated_at < '2024-01-11Z'`),
   });
 });
 
+describe('rows at -infinity', () => {
+  test('are not put together, stay, and are told where an index knows of them', async ({ database }) => {
+    await database.admin(`${snapshots}INSERT INTO snapshots (team_id, metric, value, period_start, period_end)
+SELECT 'a', 'commits', n, '-infinity', '-infinity' FROM generate_series(1, 2) AS n; CREATE INDEX ON snapshots (period_start);`);
+    const project = await openProject(null, database);
+    await project.configure(daily);
+
+    const plan = await project.done(['retention', 'plan', '--json', ...at]);
+    await project.done(['retention', 'run', '--i-know', ...at]);
+
+    expect(plan.json().result).toMatchObject({
+      rules: [{ warnings: [expect.stringContaining('2 rows are at -infinity')] }],
+    });
+    expect(
+      await database.admin("SELECT value::int FROM snapshots WHERE period_start = '-infinity' ORDER BY 1"),
+    ).toEqual([{ value: 1 }, { value: 2 }]);
+  });
+});
+
 describe('drop-partition', () => {
   const logs = `CREATE TABLE logs (id int, at timestamptz NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE logs_1 PARTITION OF logs FOR VALUES FROM ('2024-01-01Z') TO ('2024-02-01Z');
@@ -232,6 +251,31 @@ INSERT INTO logs SELECT n, '2024-01-01Z'::timestamptz + n * interval '1 day' FRO
       { partitions: '{public.logs_1,"public.Logs 2"}' },
       { partitions: '{}' },
     ]);
+  });
+
+  test('leaves a partition that holds a row at -infinity, which has no age, and says so before and in the run', async ({
+    database,
+  }) => {
+    await database.admin(`CREATE TABLE logs (id int, at timestamptz NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE logs_0 PARTITION OF logs FOR VALUES FROM (MINVALUE) TO ('2024-01-01Z');
+CREATE TABLE logs_1 PARTITION OF logs FOR VALUES FROM ('2024-01-01Z') TO ('2024-02-01Z');
+INSERT INTO logs VALUES (1, '-infinity'), (2, '2023-05-05Z'), (3, '2024-01-05Z');`);
+    const project = await openProject(null, database);
+    await project.configure(rule);
+    const now = ['--json', '--now', '2025-03-01'];
+
+    const plan = await project.done(['retention', 'plan', ...now]);
+    const run = await project.done(['retention', 'run', '--i-know', ...now]);
+
+    const warning = expect.stringContaining('public.logs_0 holds 1 rows at -infinity');
+    expect(plan.json().result).toMatchObject({ rules: [{ partitions: [{ name: 'logs_1' }], warnings: [warning] }] });
+    expect(run.json()).toMatchObject({ result: { rules: [{ removed: 1, partitions: ['public.logs_1'] }] } });
+    expect(run.json()).toMatchObject({ warnings: [warning] });
+    expect(await database.admin('SELECT id FROM logs ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }]);
+
+    await database.admin("DELETE FROM logs WHERE at = '-infinity'");
+    await project.done(['retention', 'run', '--i-know', ...now]);
+    expect(await database.admin('SELECT FROM logs')).toEqual([]);
   });
 
   test('is refused by a time that is not the partition key, and where a foreign key points at the table', async ({

@@ -52,6 +52,36 @@ describe('delete', () => {
     expect(row?.n).toBeGreaterThanOrEqual(8);
   });
 
+  test.for([
+    ['timestamptz', 'with an index on the time', 'CREATE INDEX ON notes (at)'],
+    ['date', 'without one', ''],
+    ['timestamp', 'with an index on the time', 'CREATE INDEX ON notes (at)'],
+  ] as const)(
+    'leaves rows at -infinity, which have no age, in a table by %s %s, and says how many',
+    async ([type, , index], { database }) => {
+      await database.admin(`CREATE TABLE notes (id int, at ${type} NOT NULL);
+INSERT INTO notes VALUES (1, '-infinity'), (2, '-infinity'), (3, '2020-01-01'), (4, '0044-01-01 BC'), (5, 'infinity'); ${index}`);
+      const project = await openProject(null, database);
+      await project.configure(
+        'retention: { notes: [{ action: delete, time: at, after: 30 days, batch: 1, pause: 0ms }] }\n',
+      );
+
+      const plan = await project.done(['retention', 'plan', '--json']);
+      await project.done(['retention', 'run', '--i-know']);
+
+      expect(plan.json().result).toMatchObject({
+        rules: [
+          {
+            rows: 2,
+            first: expect.stringContaining('0044-01-01'),
+            warnings: expect.arrayContaining(['2 rows are at -infinity, which is no age: they stay']),
+          },
+        ],
+      });
+      expect(await database.admin('SELECT id FROM notes ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }, { id: 5 }]);
+    },
+  );
+
   test('without --i-know says what it would do and leaves the database as it was', async ({ database }) => {
     await database.admin(notes(60));
     const project = await openProject(null, database);
