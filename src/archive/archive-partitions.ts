@@ -116,6 +116,8 @@ async function archiveAll(
     );
   const done: ArchivedPartition[] = [];
   for (const candidate of candidates) {
+    const earlier = order.drop ? undefined : archives.findLast((archive) => isArchiveOf(archive, candidate));
+    if (earlier !== undefined) deps.emit(archivedBefore(earlier));
     try {
       done.push(await archiveOne(deps, parent, candidate, order));
     } catch (error) {
@@ -264,6 +266,20 @@ function leftAlone(parent: TableName, { schema, name }: TableName): ProgressEven
     type: 'warning',
     message: `${schema}.${name} was taken out of its table by a run with --drop that did not finish, and is left alone`,
     hint: `finish it: pulse-migrate partition archive ${typedName(parent)} ${typedName({ schema, name })} --to … --drop --i-know; or attach it again by ALTER TABLE … ATTACH PARTITION`,
+  };
+}
+
+function isArchiveOf({ written, partition, partitionOid }: Archive, candidate: Candidate): boolean {
+  return written !== null && isSame(partition, candidate.partition) && partitionOid === candidate.oid;
+}
+
+/** Not refused: rows may have changed since, and only the new archive has them as they are. */
+function archivedBefore({ partition, archivedAt, place, object }: Archive): ProgressEvent {
+  const day = archivedAt.toISOString().slice(0, 16).replace('T', ' ');
+  return {
+    type: 'warning',
+    message: `${partition.schema}.${partition.name} was archived before, on ${day} UTC (${place}${object}), and is archived again`,
+    hint: 'both archives stay, each as large as the rows; partition restore takes the newer one. To be done with the partition: --drop',
   };
 }
 

@@ -25,7 +25,8 @@ export function registerArchive(group: Command, addAction: AddAction): void {
     .description(
       'Writes each partition, compressed, reads it back and compares, and records it in the manifest. With --drop the ' +
         'partition is detached first and dropped in the transaction that records it; nothing is dropped that did not ' +
-        'read back. What a kill has stopped goes on with the same command.',
+        'read back. What a kill has stopped goes on with the same command. Without --drop the partition stays, and each run ' +
+        'writes one more archive of it, which is told; partition restore takes the newest.',
     )
     .option('--before <day>', 'all partitions that end by this day, UTC')
     .option('--to <place>', 's3://bucket/prefix or a directory')

@@ -108,6 +108,32 @@ test('an archive without --drop leaves its partition as it was, and holds what C
   });
 });
 
+test('a second archive without --drop says when and where the first one was written, and both stay', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(archiving('old'));
+  const [first = ''] = await readdir(join(project.directory, 'old'));
+  await database.admin(`UPDATE "Audit logs" SET note = 'changed'`);
+  const before = await sumOf(database, partition);
+
+  const again = await project.done(archiving('old'));
+  const dropped = await project.done(archiving('old', '--drop', '--i-know'));
+  await restored(project);
+
+  expect(again.json()).toMatchObject({
+    result: { archived: [{ rows: before.rows }] },
+    warnings: [
+      expect.stringMatching(/public\.Audit logs_2025_q1 was archived before, on \d{4}-\d\d-\d\d \d\d:\d\d UTC \(/),
+    ],
+  });
+  expect(again.json()).toMatchObject({ warnings: [expect.stringContaining(`/old/${first}), and is archived again`)] });
+  expect(dropped.json()).not.toHaveProperty('warnings');
+  expect(await readdir(join(project.directory, 'old'))).toHaveLength(3);
+  expect(await sumOf(database, partition)).toEqual(before);
+});
+
 test.for([
   ['with something behind its end', (file: string) => appendFile(file, 'more')],
   [
