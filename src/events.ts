@@ -10,6 +10,9 @@ export type Direction = 'up' | 'down';
  */
 export type SettledState = 'done' | 'invalid' | 'pending' | 'leftover';
 
+/** What is done with the rows of an archive: both ways they are gone through a second time, to be compared. */
+export type ArchivePhase = 'writing' | 'reading back' | 'loading' | 'comparing';
+
 export type ProgressEvent =
   | {
       readonly type: 'migration-started';
@@ -84,6 +87,16 @@ export type ProgressEvent =
       /** `the exchange of the tables`. */
       readonly doing: string;
       readonly heldMs: number;
+    }
+  | {
+      /** Of a partition that is archived or restored: rows and bytes in the server's own text. `totalRows` may be a guess. */
+      readonly type: 'archive-progress';
+      readonly table: string;
+      readonly phase: ArchivePhase;
+      readonly rows: number;
+      readonly totalRows: number | null;
+      readonly bytes: number;
+      readonly totalBytes: number | null;
     }
   | {
       readonly type: 'check-finished';

@@ -1,5 +1,5 @@
 import { PulseError } from '../errors.ts';
-import type { Emit } from '../events.ts';
+import type { ArchivePhase, Emit } from '../events.ts';
 import type { Actor } from '../ledger/ledger.ts';
 import type { TableName } from '../partitions/catalog.ts';
 import type { Session } from '../postgres/session.ts';
@@ -8,6 +8,7 @@ import { type Digest, Tap } from './digest.ts';
 import { copyOut, type Format, steadySettings, suffixes } from './format.ts';
 import { type Archive, finishArchive, forgetArchive, insertArchive, type Written } from './manifest.ts';
 import { contentOf, objectOf, whileWanted } from './object-content.ts';
+import { type Extent, toldOf } from './progress.ts';
 import type { Store } from './store.ts';
 import { assertFits } from './unfit-values.ts';
 
@@ -155,10 +156,18 @@ async function withdraw({ session }: ArchiveDeps, { entry, object }: Archive, { 
   }
 }
 
-async function writeRows({ session, signal }: ArchiveDeps, archive: Archive, store: Store): Promise<Written> {
+async function writeRows({ session, signal, emit }: ArchiveDeps, archive: Archive, store: Store): Promise<Written> {
   const { partition, columns, format, object } = archive;
   const [content, stored] = [new Tap(), new Tap()];
-  const copied = () => content.through(whileWanted(session.copyOut(copyOut(format, partition, columns).text), signal));
+  const extent = {
+    table: partition.name,
+    phase: 'writing',
+    format,
+    rows: await guessedRows(session, partition),
+    bytes: null,
+  } as const;
+  const rowsOut = () => session.copyOut(copyOut(format, partition, columns).text);
+  const copied = () => toldOf(extent, emit, content.through(whileWanted(rowsOut(), signal)));
   await store.put(object, stored.through(await objectOf(session, archive, copied)));
   const [row] = await session.rows<{ rows: number }>(
     sql`SELECT pg_catalog.count(*)::pg_catalog.float8 AS rows FROM ONLY ${ident(partition.schema, partition.name)}`,
@@ -166,16 +175,36 @@ async function writeRows({ session, signal }: ArchiveDeps, archive: Archive, sto
   return { rows: row?.rows ?? 0, content: content.digest(), stored: stored.digest() };
 }
 
-async function readBack({ signal }: ArchiveDeps, archive: Archive, store: Store, written: Written): Promise<void> {
+async function readBack(
+  { signal, emit }: ArchiveDeps,
+  archive: Archive,
+  store: Store,
+  written: Written,
+): Promise<void> {
   const { object } = archive;
   const [content, stored] = [new Tap(), new Tap()];
-  for await (const _part of content.through(contentOf(archive, store, signal, stored))) {
+  const read = content.through(contentOf(archive, store, signal, stored));
+  for await (const _part of toldOf(extentOf(archive, 'reading back', written), emit, read)) {
     // Only looked at.
   }
   if (isSame(content.digest(), written.content) && isSame(stored.digest(), written.stored)) return;
   throw new PulseError('archive-failed', `${store.shown}${object} does not read back as it was written`, {
     hint: 'see to the storage, then run the command again; the partition is untouched',
   });
+}
+
+/** What of an archive that is written is gone through. */
+export function extentOf({ partition, format }: Archive, phase: ArchivePhase, { rows, content }: Written): Extent {
+  return { table: partition.name, phase, format, rows, bytes: content.bytes };
+}
+
+/** As the server's planner has it: the density of the last VACUUM or ANALYZE times today's pages; null before the first. */
+async function guessedRows(session: Session, { schema, name }: TableName): Promise<number | null> {
+  const [row] = await session.rows<{ rows: number | null }>(sql`SELECT
+  CASE WHEN c.reltuples >= 0::pg_catalog.float4 AND c.relpages > 0 THEN pg_catalog.round(c.reltuples::pg_catalog.float8 / c.relpages
+    * (pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::pg_catalog.int8)) END AS rows
+FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass(${ident(schema, name).text})::pg_catalog.oid`);
+  return row?.rows ?? null;
 }
 
 export function isSame(a: Digest, b: Digest): boolean {

@@ -8,11 +8,12 @@ import { explainOwnStatement, StatementError } from '../postgres/errors.ts';
 import { type LockPatience, lockTimeout, pauseAfter } from '../postgres/lock-schedule.ts';
 import type { Session } from '../postgres/session.ts';
 import { ident, raw, type Sql, sql } from '../postgres/sql.ts';
-import { type ArchiveDeps, isSame, rollBack, type Standing, standing } from './archive.ts';
+import { type ArchiveDeps, extentOf, isSame, rollBack, type Standing, standing } from './archive.ts';
 import { Tap } from './digest.ts';
 import { copyIn, copyOut, steadySettings } from './format.ts';
 import { type Archive, markLoaded, markRestored, type Written } from './manifest.ts';
 import { contentOf } from './object-content.ts';
+import { toldOf } from './progress.ts';
 import type { Store } from './store.ts';
 
 export interface RestoreDeps extends ArchiveDeps {
@@ -141,7 +142,8 @@ ${steadySettings.text}`);
       session.run(`ALTER TABLE ${ident(partition.schema, partition.name).text} ${what} TRIGGER USER`);
     await triggers('DISABLE');
     if (before !== null) await session.run(before.text);
-    const parts = content.through(contentOf(archive, store, deps.signal, null));
+    const extent = extentOf(archive, 'loading', written);
+    const parts = toldOf(extent, deps.emit, content.through(contentOf(archive, store, deps.signal, null)));
     await session.copyIn(copy.text, parts).catch((error: unknown) => {
       // Not of the form that was archived, though the object is whole.
       if (error instanceof StatementError && /^(22|23|XX001)/.test(error.sqlstate)) {
@@ -153,7 +155,8 @@ ${steadySettings.text}`);
     await triggers('ENABLE');
     if (!isSame(content.digest(), written.content)) throw notTheSame(archive, 'does not read as it was written');
     const again = new Tap();
-    for await (const _part of again.through(session.copyOut(copyOut(format, partition, columns).text))) {
+    const given = again.through(session.copyOut(copyOut(format, partition, columns).text));
+    for await (const _part of toldOf(extentOf(archive, 'comparing', written), deps.emit, given)) {
       // Only looked at.
     }
     if (!isSame(again.digest(), written.content))

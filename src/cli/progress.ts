@@ -143,6 +143,8 @@ function tell(
     }
     case 'conversion-locked':
       return ['err', err.faint(`${event.table}: ${event.doing} held its locks for ${duration(event.heldMs)}`)];
+    case 'archive-progress':
+      return ['going', transfers.tellRows(`${event.table} ${event.phase}`, event)];
     case 'check-finished':
       return null;
     case 'retention-batch':
