@@ -27,7 +27,9 @@ export function registerPlan(group: Command, addAction: AddAction): void {
     .option('--period <period>', `${periods.join(', ')}; without it as configured, else month`)
     .option('--lead <n>', 'so many periods ahead of today; without it as configured, else 3')
     .option('--strategy <name>', 'copy: into new partitions; attach: the table becomes the first one (copy)')
-    .option('--cutover <time>', 'with attach: where the first partition ends (the first period a week ahead)');
+    .option('--cutover <time>', 'with attach: where the first partition ends (the first period a week ahead)')
+    .option('--from <day>', 'the first partition begins here; earlier rows go to the DEFAULT partition')
+    .option('--to <day>', 'the last partition ends behind this day; later rows go to the DEFAULT partition');
   examples(plan, [
     ['pulse-migrate partition plan', 'all that are configured: whose time has come?'],
     ['pulse-migrate partition plan commits --by committed_at', 'one table'],
@@ -42,6 +44,7 @@ async function planTables(invocation: Invocation, tables: readonly string[]): Pr
     ...{ tables, by: textFlag(flags, 'by') ?? null, period: choiceFlag(flags, 'period', periods) ?? null },
     ...{ lead: positiveInteger(flags, 'lead') ?? null, now: runtime.now() },
     ...{ strategy: strategyFlag(flags), cutover: timeFlag(flags, 'cutover') },
+    ...{ from: timeFlag(flags, 'from'), to: timeFlag(flags, 'to') },
   };
   const settings = await openSettings(invocation);
   const { session } = await openSession(invocation, settings);
@@ -49,14 +52,22 @@ async function planTables(invocation: Invocation, tables: readonly string[]): Pr
     const { planPartitions } = await import('../../partitions/plan/plan.ts');
     const configured = settings.partitions;
     const plans = await planPartitions(session, { ...asked, configured, schema: settings.ledgerSchema });
-    const text = plans.map((plan) => renderPlan(plan, invocation.style)).join('\n\n');
+    const text = plans.map((plan) => renderPlan(plan, reachFlags(invocation), invocation.style)).join('\n\n');
     return { result: { tables: plans }, text: invocation.global.quiet ? '' : `${text}\n` };
   } finally {
     await session.close();
   }
 }
 
-function renderPlan(plan: TablePlan, style: Style): string {
+/** What was asked for the partitions, as `partition convert` takes it. */
+function reachFlags({ flags }: Invocation): string {
+  return ['lead', 'cutover', 'from', 'to']
+    .map((name) => [name, textFlag(flags, name)] as const)
+    .flatMap(([name, text]) => (text === undefined ? [] : [` --${name} ${quoted(text)}`]))
+    .join('');
+}
+
+function renderPlan(plan: TablePlan, reach: string, style: Style): string {
   const { size, key } = plan;
   const head = style.strong(plan.table);
   if (size === null) return `${head}\n  it is partitioned already: pulse-migrate partition list ${quoted(plan.table)}`;
@@ -71,7 +82,7 @@ function renderPlan(plan: TablePlan, style: Style): string {
     ...dependants(plan, style),
     ...statements(plan.statements, key.column, style),
     ...steps(plan, style),
-    ...next(plan, style),
+    ...next(plan, reach, style),
   ].join('\n');
 }
 
@@ -232,11 +243,11 @@ const choices: Readonly<Record<Strategy, string>> = {
   attach: ' --unique widen|per-leaf',
 };
 
-function next({ table: name, key, strategy, ...plan }: TablePlan, style: Style): string[] {
+function next({ table: name, key, strategy, ...plan }: TablePlan, reach: string, style: Style): string[] {
   const { refusals, uniqueKeys, partitions: planned } = plan;
   const unique = uniqueKeys.length === 0 ? '' : choices[strategy];
   const how = strategy === 'copy' ? '' : ` --strategy ${strategy}`;
-  const what = `${quoted(name)} --by ${quoted(key.column ?? '')} --period ${planned?.period ?? 'month'}${unique}${how}`;
+  const what = `${quoted(name)} --by ${quoted(key.column ?? '')} --period ${planned?.period ?? 'month'}${unique}${how}${reach}`;
   const command = `pulse-migrate partition convert ${what}`;
   if (refusals.length > 0) return ['', `  Once nothing stands against it: ${command}`];
   return ['', `  ${style.accent(style.symbols.pointer)} ${command}`];

@@ -35,6 +35,9 @@ export interface PlanInput {
   readonly strategy: Strategy;
   /** With `attach`; null: by the period, at least a week ahead. */
   readonly cutover: Date | null;
+  /** With `copy`: earlier and later rows go to the DEFAULT partition; null: as far as the rows reach, and the lead. */
+  readonly from: Date | null;
+  readonly to: Date | null;
   readonly now: Date;
   /** The tool's schema. */
   readonly schema: string;
@@ -248,7 +251,7 @@ async function partitionsOf(
   const calendar = calendarOf(period);
   try {
     const lead = input.lead ?? setting?.lead ?? usualLead;
-    const asked = { now: input.now, lead, from: null, to: null };
+    const asked = { now: input.now, lead, from: input.from, to: input.to };
     if (input.strategy === 'attach')
       return await attached(session, facts, { calendar, extent, asked, input, rows: size.rows, periodFrom });
     const ranges = leafRanges(calendar, extent, asked);

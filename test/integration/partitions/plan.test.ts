@@ -76,6 +76,40 @@ describe('the plan of a table', () => {
     }
   });
 
+  test('with --from and --to has the partitions that a conversion with them makes, and the other rows in the DEFAULT one', async ({
+    database,
+  }) => {
+    await makePulse(database);
+    const project = await openProject(null, database);
+    const reach = ['--from', '2026-09-01', '--to', '2026-10-31'];
+    const argv = ['commits', '--by', 'committed_at', ...reach];
+
+    const [plan] = await plansOf(project, ...argv);
+    const text = (await project.done(['partition', 'plan', ...argv, '--lead', '2'])).stdout;
+    const stray = await project.cli(['partition', 'plan', ...argv, '--strategy', 'attach']);
+    await project.done(['partition', 'convert', ...argv, '--unique', 'widen', ...at]);
+
+    const made = await database.admin<{ name: string; rows: number }>(`SELECT c.relname AS name,
+  (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %s', c.oid::regclass), true, true, '')))[1]::text::int AS rows
+FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = 'commits'::regclass ORDER BY 1`);
+    expect(plan?.partitions?.partitions.map(({ name, from, to }) => [name, from, to])).toEqual([
+      ['commits_2026_09', '2026-09-01T00:00:00Z', '2026-10-01T00:00:00Z'],
+      ['commits_2026_10', '2026-10-01T00:00:00Z', '2026-11-01T00:00:00Z'],
+    ]);
+    expect(made).toEqual([
+      { name: 'commits_2026_09', rows: 720 },
+      { name: 'commits_2026_10', rows: 744 },
+      { name: 'commits_default', rows: 4800 - 720 - 744 },
+    ]);
+    expect(plan?.partitions?.defaultPartition.rows).toBeGreaterThan(3200);
+    expect(plan?.partitions?.defaultPartition.rows).toBeLessThan(3500);
+    expect(text).toContain('--unique widen|per-leaf|registry --lead 2 --from 2026-09-01 --to 2026-10-31');
+    expect(stray).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('--from says nothing to --strategy attach'),
+    });
+  });
+
   test('names the partitions that the conversion then makes, and about so many rows in each', async ({ database }) => {
     await makePulse(database);
     const project = await openProject(null, database);
