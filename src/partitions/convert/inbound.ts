@@ -14,12 +14,23 @@ export function inboundTables({ spec }: Pick<Conversion, 'spec'>): readonly stri
  * Has them refer to what has the name now, or to the registry, in the same transaction as the exchange of the tables: what
  * is written from then on is checked, what is there is validated afterwards.
  */
-export function inboundAgain({ schema, name, spec }: Conversion, way: Way): readonly string[] {
+export function inboundAgain(conversion: Conversion, way: Way): readonly string[] {
+  return [...withoutInbound(conversion), ...inboundOnto(conversion, way)];
+}
+
+/** By itself where rows leave what they refer to before they come to be in what has the name then. */
+export function withoutInbound({ spec }: Conversion): readonly string[] {
+  return (spec.inbound ?? []).map(
+    ({ name, table }) => `ALTER TABLE ${nameSql(table)} DROP CONSTRAINT ${ident(name).text}`,
+  );
+}
+
+export function inboundOnto({ schema, name, spec }: Conversion, way: Way): readonly string[] {
   const live = nameSql({ schema, name });
-  return (spec.inbound ?? []).flatMap(({ name: key, table, definition, to }) => [
-    `ALTER TABLE ${nameSql(table)} DROP CONSTRAINT ${ident(key).text}`,
-    `ALTER TABLE ${nameSql(table)} ADD CONSTRAINT ${ident(key).text} ${way === 'back' || to === null ? referringTo(live, definition) : atCommit(referringTo(nameSql(to), definition))} NOT VALID`,
-  ]);
+  return (spec.inbound ?? []).map(
+    ({ name: key, table, definition, to }) =>
+      `ALTER TABLE ${nameSql(table)} ADD CONSTRAINT ${ident(key).text} ${way === 'back' || to === null ? referringTo(live, definition) : atCommit(referringTo(nameSql(to), definition))} NOT VALID`,
+  );
 }
 
 function referringTo(target: string, definition: string): string {

@@ -294,14 +294,9 @@ function aboutInbound(facts: SourceFacts, { column, unique, strategy }: Wanted):
     const isLost = !columns.includes(column);
     return told([
       [
-        strategy === 'attach',
-        `${described} refers to it, which --strategy attach cannot keep`,
-        'take --strategy copy, or drop that foreign key first',
-      ],
-      [
-        isLost && unique !== 'registry',
+        isLost && (unique !== 'registry' || strategy === 'attach'),
         `${described} refers to it by ${columns.join(', ')}, which is not unique over all partitions`,
-        'choose --unique registry, to which it can refer instead, or drop that foreign key first',
+        `choose --unique registry${strategy === 'attach' ? ' with --strategy copy' : ''}, to which it can refer instead, or drop that foreign key first`,
       ],
       [
         isLost && unique === 'registry' && !passive,

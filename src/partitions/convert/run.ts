@@ -7,7 +7,7 @@ import { abandonAttach, clearAwayAttach, giveUpKeys } from './attach/clear-away.
 import { proveCutover } from './attach/cutover-check.ts';
 import { buildExtraIndexes } from './attach/extra-indexes.ts';
 import { rollBackAttach } from './attach/roll-back.ts';
-import { analyzeNew } from './attach/settle.ts';
+import { settleAttached } from './attach/settle.ts';
 import type { AttachSpec } from './attach/spec.ts';
 import { swapByAttach } from './attach/swap.ts';
 import { beginConversion, type ConvertInput } from './begin.ts';
@@ -188,7 +188,7 @@ async function goOnAttaching(work: Work, begun: Conversion, attach: AttachSpec):
       await proveCutover(work, begun, attach);
       return goOnAttaching(work, await swapByAttach(work, begun, attach), attach);
     case 'swapped':
-      return analyzeNew(work, begun);
+      return settleAttached(work, begun);
     case 'completed':
       return begun;
     default:

@@ -1,6 +1,6 @@
 import type { SourceFacts } from '../convert/source-facts.ts';
 import { shownIdent, shownTable } from '../shown-name.ts';
-import type { Step } from './steps.ts';
+import { inboundSteps, referringTables, type Step } from './steps.ts';
 
 /**
  * What a conversion with --strategy attach does, in order: the files of `convert/attach/`. Lock levels by the manual
@@ -13,7 +13,8 @@ export function attachStepsOf(
 ): readonly Step[] {
   const table = shownTable(facts);
   const referenced = [...new Set(facts.foreignKeys.map(({ references }) => shownTable(references)))];
-  const others = referenced.map((name) => `, ACCESS EXCLUSIVE on ${name}`).join('');
+  const referring = referringTables(facts);
+  const others = [...referring, ...referenced].map((name) => `, ACCESS EXCLUSIVE on ${name}`).join('');
   const shortly = 'waited for at most 200 ms a try, held some milliseconds';
   return [
     {
@@ -42,10 +43,11 @@ export function attachStepsOf(
     },
     {
       phase: 'the exchange',
-      statement: `LOCK TABLE ${[table, ...referenced].join(', ')}; names, keys, foreign keys, triggers, policies, views, sequences; ATTACH PARTITION, which reads no row; COMMIT`,
+      statement: `LOCK TABLE ${[table, ...referring, ...referenced].join(', ')}; names, keys, foreign keys, triggers, policies, views, sequences; ATTACH PARTITION, which reads no row; COMMIT`,
       lock: `ACCESS EXCLUSIVE on ${table}${others}: all clients wait`,
       held: shortly,
     },
+    ...inboundSteps(facts),
     {
       phase: 'swapped',
       statement: `ANALYZE ${table}`,

@@ -12,6 +12,21 @@ export interface Step {
 
 const none = 'none on what clients use';
 
+/** The tables whose foreign keys refer to it, each once: they are locked and changed with it in the exchange. */
+export function referringTables(facts: SourceFacts): readonly string[] {
+  return [...new Set(facts.dependents.flatMap(({ inbound }) => (inbound === null ? [] : [shownTable(inbound.table)])))];
+}
+
+/** How foreign keys of other tables come to be valid again, behind the exchange; nothing where there is none. */
+export function inboundSteps(facts: SourceFacts): readonly Step[] {
+  return referringTables(facts).map((name) => ({
+    phase: 'swapped',
+    statement: `ALTER TABLE ${name} VALIDATE CONSTRAINT …`,
+    lock: `SHARE UPDATE EXCLUSIVE on ${name}, ROW SHARE on ${shownTable(facts)}: nobody waits`,
+    held: `while it reads ${name}`,
+  }));
+}
+
 /**
  * What a conversion does, in order: the files of `convert/`, one phase each. Lock levels by the manual (13.3.1), times as
  * docs/partitions.md has measured them.
@@ -19,6 +34,7 @@ const none = 'none on what clients use';
 export function stepsOf(facts: SourceFacts, column: string, partitions: number | null): readonly Step[] {
   const table = shownTable(facts);
   const referenced = [...new Set(facts.foreignKeys.map(({ references }) => shownTable(references)))];
+  const referring = referringTables(facts);
   const others = (mode: string) => referenced.map((name) => `, ${mode} on ${name}`).join('');
   return [
     {
@@ -53,8 +69,8 @@ export function stepsOf(facts: SourceFacts, column: string, partitions: number |
     },
     {
       phase: 'the exchange',
-      statement: `LOCK TABLE ${[table, ...referenced].join(', ')}; the last changes, names, foreign keys, triggers, policies, views, sequences; COMMIT`,
-      lock: `ACCESS EXCLUSIVE on ${table}${others('ACCESS EXCLUSIVE')}: all clients wait`,
+      statement: `LOCK TABLE ${[table, ...referring, ...referenced].join(', ')}; the last changes, names, foreign keys, triggers, policies, views, sequences; COMMIT`,
+      lock: `ACCESS EXCLUSIVE on ${[table, ...referring].join(', ACCESS EXCLUSIVE on ')}${others('ACCESS EXCLUSIVE')}: all clients wait`,
       held: 'waited for at most 200 ms a try; held 30 to 130 ms with 28 to 40 partitions (measured)',
     },
     ...(referenced.length === 0
@@ -73,6 +89,7 @@ export function stepsOf(facts: SourceFacts, column: string, partitions: number |
             held: 'waited for at most 200 ms a try, held some milliseconds',
           },
         ]),
+    ...inboundSteps(facts),
     {
       phase: 'finish',
       statement: `DROP TRIGGER … ON ${table}, those of the way back`,

@@ -114,6 +114,56 @@ test('the table keeps its file and its rows, its old keys hold within it, and cr
   }
 });
 
+test('foreign keys of other tables refer to the partitioned table behind an attach, act as before, and refer to the table again behind a rollback', async ({
+  database,
+}) => {
+  await database.admin(`CREATE TABLE commits (id bigint, committed_at timestamptz NOT NULL, what text, PRIMARY KEY (id, committed_at));
+INSERT INTO commits SELECT n, '2026-08-01 00:00+00'::timestamptz + n * interval '1 day', 'x' FROM generate_series(1, 100) AS n;
+CREATE TABLE "of" (id bigint, at timestamptz, n int,
+  CONSTRAINT "Of what" FOREIGN KEY (id, at) REFERENCES commits ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE);
+INSERT INTO "of" SELECT id, committed_at, 1 FROM commits`);
+  const project = await openProject(null, database);
+  const key = () =>
+    database.admin(`SELECT conname AS name, confrelid::regclass::text AS target, convalidated AS valid, pg_get_constraintdef(oid) AS definition
+FROM pg_constraint WHERE conrelid = '"of"'::regclass AND contype = 'f' AND conparentid = 0`);
+  const rows = async () => (await database.admin<{ rows: number }>('SELECT count(*)::int AS rows FROM "of"'))[0]?.rows;
+  const before = await key();
+  const plan = await project.done(['partition', 'plan', 'commits', '--strategy', 'attach']);
+  expect(plan.stdout).toContain('ACCESS EXCLUSIVE on public.commits, ACCESS EXCLUSIVE on public.of');
+  await using reader = await openSession(database.url);
+  await reader.run('BEGIN; LOCK TABLE "of" IN ACCESS SHARE MODE');
+
+  const stopped = await project.cli([...attach, '--lock-timeout', '1ms', '--lock-retries', '1']);
+  expect(stopped.exitCode).toBe(4);
+  expect(await key()).toEqual(before);
+  await reader.run('ROLLBACK');
+  await project.done(['partition', 'resume', 'commits']);
+
+  expect(await key()).toEqual(before);
+  expect(await partitionsOf(database)).toHaveProperty('commits_history');
+  await database.admin('DELETE FROM commits WHERE id <= 10');
+  expect(await rows()).toBe(90);
+  await database.admin(`INSERT INTO commits VALUES (200, '2026-12-24 00:00+00', 'later');
+INSERT INTO "of" VALUES (200, '2026-12-24 00:00+00', 2); UPDATE commits SET committed_at = '2026-12-25 00:00+00' WHERE id = 11`);
+  expect(await database.admin('SELECT at::date::text AS day FROM "of" WHERE id = 11')).toEqual([{ day: '2026-12-25' }]);
+  await expect(database.admin(`INSERT INTO "of" VALUES (1, '2026-08-02 00:00+00', 1)`)).rejects.toThrow('Of what');
+
+  await project.done(['partition', 'rollback', 'commits']);
+  expect(await key()).toEqual(before);
+  expect(await database.admin("SELECT relkind FROM pg_class WHERE oid = 'commits'::regclass")).toEqual([
+    { relkind: 'r' },
+  ]);
+  expect(await rows()).toBe(91);
+  await database.admin('DELETE FROM commits WHERE id <= 20 OR id = 200');
+  expect(await rows()).toBe(80);
+  await project.done([...attach, '--cutover', '2027-02-01']);
+  await project.done(['partition', 'finish', 'commits', '--i-know']);
+  expect(await key()).toEqual(before);
+  await database.admin('DELETE FROM commits');
+  expect(await rows()).toBe(0);
+  await expectNothingLeft(database);
+});
+
 test('rows at or behind the cutover are told with their number before anything is written, and a later cutover takes them', async ({
   database,
 }) => {

@@ -379,10 +379,10 @@ const refusals: readonly (readonly [situation: string, sql: string, flags: reado
     'stands on a partitioned table',
   ],
   [
-    'a foreign key from elsewhere and attach',
-    `${logs}CREATE TABLE of (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES logs)`,
-    ['--strategy', 'attach'],
-    '--strategy attach cannot keep',
+    'a foreign key from elsewhere to a key without the time and attach',
+    `${keys}; CREATE TABLE of (id bigint REFERENCES logs)`,
+    ['--strategy', 'attach', '--unique', 'per-leaf'],
+    'refers to it by id, which is not unique over all partitions',
   ],
   ['a materialized view', `${logs}CREATE MATERIALIZED VIEW v AS SELECT * FROM logs`, [], 'depends on it'],
   [

@@ -3,6 +3,7 @@ import { dropKeys } from '../clear-away.ts';
 import { type Conversion, conversionTable, moveOn, readConversion } from '../conversion.ts';
 import type { Work } from '../deps.ts';
 import { lostTrack } from '../failures.ts';
+import { validateInbound } from '../inbound.ts';
 import { nameSql, sourceNow } from '../source-facts.ts';
 import { ownBegin, underLock } from '../under-lock.ts';
 import { dropCutover } from './cutover-check.ts';
@@ -50,7 +51,10 @@ export async function clearAwayAttach(work: Work, conversion: Conversion, attach
   const { session, toolSchema } = work;
   const { schema, spec, phase, id } = conversion;
   const isFinish = phase === 'finishing';
-  if (phase === 'rolled-back') await dropKeys(work, conversion);
+  if (phase === 'rolled-back') {
+    await validateInbound(work, conversion);
+    await dropKeys(work, conversion);
+  }
   if (phase === 'aborted') await dropExtraIndexes(work, conversion, extraIndexes(conversion));
   if (isFinish) await dropExtraIndexes(work, conversion, keptIndexes(conversion, attach));
   const spare = isFinish ? 'SELECT' : `DROP TABLE IF EXISTS ${nameSql({ schema, name: spec.newName })}`;

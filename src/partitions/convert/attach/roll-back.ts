@@ -6,6 +6,7 @@ import { type Conversion, moveOn, readConversion } from '../conversion.ts';
 import type { Work } from '../deps.ts';
 import { dependentsAgain, locksOf, publicationsAgain, renames } from '../exchange.ts';
 import { explainMisfit, lostTrack } from '../failures.ts';
+import { inboundOnto, inboundTables, withoutInbound } from '../inbound.ts';
 import { ofIdentity } from '../new-table.ts';
 import { nameSql, readSourceFacts, type SourceFacts } from '../source-facts.ts';
 import { underLock } from '../under-lock.ts';
@@ -28,7 +29,7 @@ export async function rollBackAttach(work: Work, conversion: Conversion, attach:
       work,
       conversion,
       'the exchange of the tables back',
-      (attempt) => locksOf(conversion, [nameSql(conversion)], attempt),
+      (attempt) => locksOf(conversion, [nameSql(conversion), ...inboundTables(conversion)], attempt),
       async () => {
         const others = await assertPossible(work, conversion);
         const facts = await readSourceFacts(session, conversion.targetOid, toolSchema);
@@ -59,6 +60,8 @@ function exchangeBack(conversion: Conversion, attach: AttachSpec, found: Found):
   const written = found.facts.columns.filter(({ generated }) => !generated);
   const columns = join(written.map((column) => ident(column.name))).text;
   return [
+    // DETACH would look for rows that refer to the partition, and there are.
+    ...withoutInbound(conversion),
     `ALTER TABLE ${live} DETACH PARTITION ${history}`,
     ...found.others.map(
       (other) => `INSERT INTO ${history} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM ${nameSql(other)}`,
@@ -77,6 +80,7 @@ function exchangeBack(conversion: Conversion, attach: AttachSpec, found: Found):
       ];
     }),
     ...renames(conversion, 'back'),
+    ...inboundOnto(conversion, 'back'),
     ...found.facts.triggers.map(({ definition }) => definition),
     ...dependentsAgain(found.facts),
     ...publicationsAgain(conversion, spec.newName),

@@ -5,6 +5,7 @@ import { type Conversion, moveOn, readConversion } from '../conversion.ts';
 import type { Work } from '../deps.ts';
 import { dependentsAgain, locksOf, ontoPartitions, publicationsAgain, renames } from '../exchange.ts';
 import { lostTrack } from '../failures.ts';
+import { inboundOnto, inboundTables, withoutInbound } from '../inbound.ts';
 import { nameSql, type SourceFacts } from '../source-facts.ts';
 import { unchangedFacts } from '../unchanged.ts';
 import { underLock } from '../under-lock.ts';
@@ -19,7 +20,7 @@ import { type AttachKey, type AttachSpec, withoutOwn } from './spec.ts';
  */
 export async function swapByAttach(work: Work, conversion: Conversion, attach: AttachSpec): Promise<Conversion> {
   const { session, toolSchema } = work;
-  const locks = (attempt: number) => locksOf(conversion, [nameSql(conversion)], attempt);
+  const locks = (attempt: number) => locksOf(conversion, [nameSql(conversion), ...inboundTables(conversion)], attempt);
   await underLock(work, conversion, 'the exchange of the tables', locks, async () => {
     const facts = await unchangedFacts(work, conversion, (read) => withoutOwn(read, attach));
     const before = await lookedAt(work, conversion);
@@ -47,6 +48,7 @@ function exchange(conversion: Conversion, attach: AttachSpec, facts: SourceFacts
   const history = nameSql({ schema, name: spec.oldName });
   return [
     // They go to the partitioned table, which gives a partition those FOR EACH ROW.
+    ...withoutInbound(conversion),
     ...facts.triggers.map((trigger) => `DROP TRIGGER ${ident(trigger.name).text} ON ${live}`),
     ...renames(conversion, 'forward'),
     // Before a key goes that a view may rely on.
@@ -58,6 +60,7 @@ function exchange(conversion: Conversion, attach: AttachSpec, facts: SourceFacts
     ...ontoPartitions(facts, live),
     `ALTER TABLE ${live} ATTACH PARTITION ${history} FOR VALUES FROM (MINVALUE) TO (${boundOf(attach)})`,
     dropCutover(history, attach),
+    ...inboundOnto(conversion, 'forward'),
     ...publicationsAgain(conversion, spec.oldName),
   ];
 }
