@@ -82,7 +82,9 @@ export function registerConversion(group: Command, addAction: AddAction): void {
     .command('rollback')
     .argument('<table>')
     .summary('go back to the old table after the swap')
-    .description('The old table takes its place again, with everything that was written since the swap.');
+    .description(
+      'The old table takes its place again, with everything that was written since the swap. Not of a split, which has no way back.',
+    );
   examples(rollback, [['pulse-migrate partition rollback commits', 'nothing that was written is lost']]);
   addAction(rollback, (invocation, [table = '']) => runStep(invocation, table, 'undo'));
 

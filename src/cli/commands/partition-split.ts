@@ -19,8 +19,10 @@ export function registerSplit(group: Command, addAction: AddAction): void {
     .summary('cut a large partition into smaller ones')
     .description(
       'Copies the rows of one partition into one a period while clients go on, brings over what they change meanwhile, ' +
-        'compares both, and exchanges all of them in one short transaction. What the partition was is kept apart until ' +
-        '"partition finish"; there is no way back behind the exchange. Whatever interrupts it, "partition resume" goes on.',
+        'compares both, and exchanges all of them in one short transaction, by itself. There is no way back behind the ' +
+        'exchange: until then "partition abort" leaves the partition as it was, and from then on "partition rollback" is ' +
+        'refused; what the partition was is kept apart, as it was at the exchange, until "partition finish". Whatever ' +
+        'interrupts it, "partition resume" goes on.',
     )
     .option('--period <period>', `${periods.join(', ')}; without it as the other partitions show`)
     .option('--unique <choice>', 'per-leaf: a key of the partition that lacks the time holds within each new one')
@@ -59,10 +61,13 @@ async function runSplit(invocation: Invocation, [partition = '']: readonly strin
   }
 }
 
+/** To be known before it is begun. */
+const noWayBack = 'Once they have taken its place there is no way back; until then: partition abort.';
+
 function rendered(plan: SplitPlan, style: Style): string {
   const edge = (at: string | null) => (at === null ? 'open' : day(at));
   const rows = plan.partitions.map((made) =>
     [typedName(made), edge(made.from), edge(made.to)].map((text) => ({ text })),
   );
-  return `${style.strong(plan.name)} of ${typedName(plan.table)} would be ${rows.length} partitions, one a ${plan.period}:\n${table(rows)}\n`;
+  return `${style.strong(plan.name)} of ${typedName(plan.table)} would be ${rows.length} partitions, one a ${plan.period}:\n${table(rows)}\n${style.careful(noWayBack)}\n`;
 }

@@ -247,8 +247,12 @@ test('a partition that is dropped while it is split ends the split with what to 
   await expectNothingLeft(database);
 });
 
-test('a split has no way back, and says where the partition is kept', async ({ database }) => {
+test('a split has no way back, says so before it begins, and where the partition is kept', async ({ database }) => {
   const project = await attached(database);
+  const help = await project.done(['partition', 'split', '--help']);
+  const dry = await project.done([...split, '--dry-run']);
+  expect(help.stdout).toMatch(/There\s+is\s+no\s+way\s+back\s+behind\s+the\s+exchange/);
+  expect(dry.stdout).toContain('Once they have taken its place there is no way back; until then: partition abort.');
   await project.done(split);
 
   const back = await project.cli(['partition', 'rollback', 'commits_history', '--json']);
