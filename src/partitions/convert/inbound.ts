@@ -1,4 +1,7 @@
-import { ident } from '../../postgres/sql.ts';
+import { PulseError } from '../../errors.ts';
+import { ident, sql } from '../../postgres/sql.ts';
+import type { TableName } from '../catalog.ts';
+import { shownTable, typedName } from '../shown-name.ts';
 import type { Conversion } from './conversion.ts';
 import type { Work } from './deps.ts';
 import type { Way } from './replay.ts';
@@ -40,6 +43,31 @@ function referringTo(target: string, definition: string): string {
 /** A row that goes to another partition leaves the registry and comes back to it: only at the end is it there for certain. */
 function atCommit(definition: string): string {
   return `${definition.replace(/(?: NOT)? DEFERRABLE.*$/, '')} DEFERRABLE INITIALLY DEFERRED`;
+}
+
+/**
+ * Foreign keys that other tables got to it since the exchange: they would go on with what has not the name any more.
+ * @throws {PulseError} `not-possible`, with their names.
+ */
+export async function assertNoneAdded({ session }: Pick<Work, 'session'>, conversion: Conversion): Promise<void> {
+  const { name, spec, targetOid } = conversion;
+  const there = await session.rows<{ name: string; table: TableName }>(sql`SELECT k.conname::pg_catalog.text AS name,
+  pg_catalog.json_build_object('schema', n.nspname, 'name', c.relname) AS table
+FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND k.confrelid = ${targetOid}::pg_catalog.oid AND k.conparentid = 0::pg_catalog.oid
+  AND k.conrelid <> ${targetOid}::pg_catalog.oid ORDER BY n.nspname, c.relname, k.conname`);
+  const added = there.filter(
+    (key) => !spec.inbound?.some((known) => known.name === key.name && nameSql(known.table) === nameSql(key.table)),
+  );
+  if (added.length === 0) return;
+  const keys = added.map((key) => `${key.name} of ${shownTable(key.table)}`).join(', ');
+  throw new PulseError(
+    'not-possible',
+    `${name} is referred to by foreign keys that were made since the exchange, and that would not come along: ${keys}`,
+    {
+      hint: `drop them first, and make them again behind the rollback; or keep the partitions: pulse-migrate partition finish ${typedName(conversion)} --i-know`,
+    },
+  );
 }
 
 /** Validates them, each in a transaction of its own; writers go on meanwhile. */

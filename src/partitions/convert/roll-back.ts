@@ -7,7 +7,7 @@ import { type Conversion, moveOn, partsOf, readConversion } from './conversion.t
 import type { Work } from './deps.ts';
 import { dependentsAgain, locksOf, publicationsAgain, renames } from './exchange.ts';
 import { explainMisfit, lostTrack } from './failures.ts';
-import { inboundAgain, inboundTables } from './inbound.ts';
+import { assertNoneAdded, inboundAgain, inboundTables } from './inbound.ts';
 import { backlogOf, catchUp, replayRest } from './replay.ts';
 import { nameSql, readSourceFacts } from './source-facts.ts';
 import { assertWayBackCaptured } from './still-captured.ts';
@@ -35,6 +35,7 @@ export async function rollBack(work: Work, conversion: Conversion): Promise<Conv
       async () => {
         await assertAllThere(work, conversion);
         await assertNothingAdded(work, conversion);
+        await assertNoneAdded(work, conversion);
         await assertWayBackCaptured(work, conversion);
         const left = await backlogOf(work, conversion, 'back');
         if (left > mostUnderLock) throw new NotYet(`${left} changes came in meanwhile`);

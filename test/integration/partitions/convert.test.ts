@@ -236,6 +236,35 @@ FROM pg_constraint WHERE conrelid = '"of"'::regclass AND contype = 'f' AND conpa
   expect(await key()).toEqual(before);
 });
 
+test.for(['copy', 'attach'] as const)(
+  'a rollback of %s is refused while another table has a foreign key made since the exchange, and goes on without it',
+  async (strategy, { database }) => {
+    await database.admin(logs);
+    const project = await openProject(null, database);
+    await project.done(convert('logs', '--by', 'at', '--strategy', strategy));
+    await database.admin('CREATE TABLE "of" (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES logs)');
+    const rollback = ['partition', 'rollback', 'logs'];
+
+    const refused = await project.cli([...rollback, '--json']);
+
+    expect(refused.json()).toMatchObject({
+      ...{ exitCode: 2, error: { code: 'not-possible', hint: expect.stringContaining('drop them first') } },
+    });
+    expect(refused.json().error?.message).toContain(
+      'made since the exchange, and that would not come along: of_id_at_fkey of public.of',
+    );
+    expect(await database.admin("SELECT relkind FROM pg_class WHERE oid = 'logs'::regclass")).toEqual([
+      { relkind: 'p' },
+    ]);
+
+    await database.admin('ALTER TABLE "of" DROP CONSTRAINT of_id_at_fkey');
+    await project.done(rollback);
+    expect(await database.admin("SELECT relkind FROM pg_class WHERE oid = 'logs'::regclass")).toEqual([
+      { relkind: 'r' },
+    ]);
+  },
+);
+
 test('a table that is altered while it is converted is not exchanged', async ({ database }) => {
   await database.admin(logs);
   const project = await openProject(null, database);

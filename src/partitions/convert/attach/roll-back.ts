@@ -6,7 +6,7 @@ import { type Conversion, moveOn, readConversion } from '../conversion.ts';
 import type { Work } from '../deps.ts';
 import { dependentsAgain, locksOf, publicationsAgain, renames } from '../exchange.ts';
 import { explainMisfit, lostTrack } from '../failures.ts';
-import { inboundOnto, inboundTables, withoutInbound } from '../inbound.ts';
+import { assertNoneAdded, inboundOnto, inboundTables, withoutInbound } from '../inbound.ts';
 import { ofIdentity } from '../new-table.ts';
 import { nameSql, readSourceFacts, type SourceFacts } from '../source-facts.ts';
 import { underLock } from '../under-lock.ts';
@@ -106,7 +106,9 @@ WHERE a.attrelid = ${targetOid}::pg_catalog.oid AND a.attname = ${column}
 }
 
 /** The partitions besides the table itself, whose rows are few enough to be moved under a lock. */
-async function assertPossible({ session }: Work, conversion: Conversion): Promise<readonly TableName[]> {
+async function assertPossible(work: Work, conversion: Conversion): Promise<readonly TableName[]> {
+  const { session } = work;
+  await assertNoneAdded(work, conversion);
   const { name, spec, sourceOid, targetOid } = conversion;
   const partitions = await session.rows<TableName & { isHistory: boolean }>(
     sql`SELECT n.nspname AS schema, c.relname AS name, c.oid = ${sourceOid}::pg_catalog.oid AS "isHistory"
