@@ -164,6 +164,52 @@ INSERT INTO "of" VALUES (200, '2026-12-24 00:00+00', 2); UPDATE commits SET comm
   await expectNothingLeft(database);
 });
 
+test(
+  'clients of a table and of one that refers to it write through an attach and a rollback without an error, and no row refers to nothing',
+  patient,
+  async ({ database }) => {
+    await database.admin(`CREATE TABLE commits (id bigint, committed_at timestamptz NOT NULL, PRIMARY KEY (id, committed_at));
+INSERT INTO commits SELECT n, '2026-08-01 00:00+00'::timestamptz + n * interval '1 minute' FROM generate_series(1, 20000) AS n;
+CREATE TABLE notes (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES commits ON DELETE CASCADE); CREATE INDEX ON notes (id, at);
+INSERT INTO notes SELECT id, committed_at FROM commits`);
+    const project = await openProject(null, database);
+    const stop = new AbortController();
+    let written = 0;
+    const write = async (statements: (turn: number) => string) => {
+      await using session = await openSession(database.url);
+      for (let turn = 0; !stop.signal.aborted; turn += 1) {
+        await session.run(statements(turn));
+        written += 1;
+      }
+    };
+    const writers = [
+      // From the table on, and from the other one on.
+      write(
+        (turn) => `BEGIN; INSERT INTO commits VALUES (${100_000 + turn}, '2026-10-01 00:00+00');
+INSERT INTO notes VALUES (${100_000 + turn}, '2026-10-01 00:00+00'); COMMIT`,
+      ),
+      write((turn) => `INSERT INTO notes SELECT id, committed_at FROM commits WHERE id = ${(turn % 9000) + 1}`),
+      write((turn) => `DELETE FROM commits WHERE id = ${10_000 + (turn % 9000)}`),
+    ];
+
+    await project.done(attach);
+    const between = written;
+    await until('writes after the exchange', async () => written > between + 30);
+    await project.done(['partition', 'rollback', 'commits']);
+    stop.abort();
+
+    await expect(Promise.all(writers)).resolves.toHaveLength(3);
+    expect(
+      await database.admin(
+        'SELECT FROM notes AS n WHERE NOT EXISTS (SELECT FROM commits AS c WHERE c.id = n.id AND c.committed_at = n.at)',
+      ),
+    ).toEqual([]);
+    expect(
+      await database.admin("SELECT convalidated AS valid FROM pg_constraint WHERE conrelid = 'notes'::regclass"),
+    ).toEqual([{ valid: true }]);
+  },
+);
+
 test('rows at or behind the cutover are told with their number before anything is written, and a later cutover takes them', async ({
   database,
 }) => {
