@@ -31,14 +31,22 @@ export interface RestoreRequest {
 
 /**
  * Brings an archived partition back: loaded apart from the table, compared with the archive by its own bytes, and
- * attached in a moment. What was loaded before a kill is not loaded again.
+ * attached in a moment. What was loaded before a kill is not loaded again, and what was attached is left as it is.
  * @throws {PulseError} `archive-failed` when what was loaded is not what was archived, `not-possible`, `lock-not-obtained`.
  */
-export async function restoreArchive(deps: RestoreDeps, archive: Archive, request: RestoreRequest): Promise<void> {
+export async function restoreArchive(
+  deps: RestoreDeps,
+  archive: Archive,
+  request: RestoreRequest,
+): Promise<'restored' | 'restored before'> {
   const { written } = archive;
   if (written === null)
     throw new PulseError('not-possible', `the archive of ${archive.partition.name} was never finished`);
   const table = await parentOf(deps.session, archive);
+  // A kill behind its COMMIT has left nobody to say so.
+  if (archive.restoredAt !== null && table.partitions.some(({ oid }) => oid === archive.partitionOid)) {
+    return 'restored before';
+  }
   const range = rangeOf(archive);
   const there = await standing(deps.session, archive.partition);
   if (there !== null && !isLoadedInto(archive, there)) {
@@ -50,6 +58,7 @@ export async function restoreArchive(deps: RestoreDeps, archive: Archive, reques
   try {
     if (there === null) await load(deps, archive, written, table, range, request);
     await attach(deps, archive, table, range, request);
+    return 'restored';
   } catch (error) {
     const explained = explainOwnStatement(error, `restoring ${archive.partition.name}`);
     if (!(explained instanceof PulseError)) throw explained;

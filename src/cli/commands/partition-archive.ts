@@ -56,7 +56,7 @@ export function registerArchive(group: Command, addAction: AddAction): void {
     .summary('bring an archived partition back')
     .description(
       'Loads the newest archive of a partition apart from the table, compares what its rows give with what was archived, ' +
-        'and attaches it in a moment. What a kill has stopped goes on with the same command.',
+        'and attaches it in a moment. What a kill has stopped goes on with the same command; one that is restored is left as it is.',
     );
   examples(restore, [
     ['pulse-migrate partition restore commits commits_2025_01', 'from where the manifest says it is'],
@@ -214,9 +214,16 @@ async function restorePartition(
       cwd: invocation.runtime.cwd,
       env: invocation.runtime.env,
     });
-    await restoreArchive(deps, archive, { schema, store, patience: settings.lock });
+    const done = await restoreArchive(deps, archive, { schema, store, patience: settings.lock });
     const rows = archive.written?.rows ?? 0;
-    const text = `${invocation.style.good(invocation.style.symbols.done)} ${archive.partition.name}: ${count(rows, 'row')} restored, the same as archived\n`;
-    return { result: { restored: { ...archive.partition, rows } }, text: invocation.global.quiet ? '' : text };
+    const said =
+      done === 'restored'
+        ? `${count(rows, 'row')} restored, the same as archived`
+        : `restored before, on ${moment(archive.restoredAt?.toISOString() ?? '')}, and left as it is`;
+    const text = `${invocation.style.good(invocation.style.symbols.done)} ${archive.partition.name}: ${said}\n`;
+    return {
+      result: { restored: { ...archive.partition, rows }, isNew: done === 'restored' },
+      text: invocation.global.quiet ? '' : text,
+    };
   });
 }

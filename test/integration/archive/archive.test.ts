@@ -315,6 +315,31 @@ test('an archive and a restore that are killed at any moment are finished by the
   expect(await partitionsOf(database)).toEqual(['Audit logs_2025_q1', 'Audit logs_2025_q2']);
 });
 
+test('a restore that was done already, as a kill behind its COMMIT leaves it, says so and changes no row', async ({
+  database,
+}) => {
+  await database.admin(logs);
+  const project = await openProject(null, database);
+  await project.done(archiving('old', '--drop', '--i-know'));
+  await restored(project);
+  await database.admin(`UPDATE "Audit logs" SET note = 'changed since'`);
+  const before = await sumOf(database, '"Audit logs"');
+  const restore = ['partition', 'restore', 'Audit logs', 'Audit logs_2025_q1'];
+
+  const text = await project.done(restore);
+  const data = await project.done([...restore, '--json']);
+
+  expect(text.stdout).toMatch(/Audit logs_2025_q1: restored before, on \d{4}-\d\d-\d\d .* UTC, and left as it is/);
+  expect(data.json().result).toMatchObject({ restored: { name: 'Audit logs_2025_q1' }, isNew: false });
+  expect(await sumOf(database, '"Audit logs"')).toEqual(before);
+
+  // Another partition of the name, made by hand, is not what was restored.
+  await database.admin(
+    `DROP TABLE ${partition}; CREATE TABLE ${partition} PARTITION OF "Audit logs" FOR VALUES FROM ('2025-01-01 00:00+00') TO ('2025-04-01 00:00+00')`,
+  );
+  expect((await project.cli(restore)).stderr).toContain('is there already');
+});
+
 test('a partition beside a DEFAULT partition, where DETACH cannot be CONCURRENTLY, is archived and dropped', async ({
   database,
 }) => {
