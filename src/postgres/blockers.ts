@@ -1,3 +1,4 @@
+import { askAutovacuumToEnd } from './autovacuum.ts';
 import { besideMs } from './beside.ts';
 import type { Session } from './session.ts';
 import { sql } from './sql.ts';
@@ -8,13 +9,18 @@ export interface Blocker {
   readonly pid: number;
   readonly application: string | null;
   readonly role: string | null;
+  /** A process of the server itself, without a role: of those that hold a table it is autovacuum. */
+  readonly isServers: boolean;
   readonly state: string | null;
   /** How long its transaction is open, seconds. */
   readonly seconds: number | null;
   readonly query: string | null;
 }
 
-/** Looks, from a session of its own, at who blocks a backend while that waits. */
+/**
+ * Looks, from a session of its own, at who blocks a backend while that waits. An autovacuum is asked to end: no try of
+ * ours is long enough for the server to end it by itself (measured: 61 tries in 76 s behind one).
+ */
 export interface BlockerWatch {
   /** Starts to look at a backend. */
   watch(backendPid: number): void;
@@ -50,6 +56,15 @@ export function blockerWatch(deps: WatchDeps): BlockerWatch {
   let stop = () => {};
   let last: readonly Blocker[] = [];
   let wait = {};
+  let isAsking = false;
+  const ask = async (session: Session, found: readonly Blocker[]) => {
+    const workers = found.filter(({ isServers }) => isServers).map(({ pid }) => pid);
+    if (workers.length === 0) return;
+    isAsking = true;
+    await askAutovacuumToEnd(session, workers).finally(() => {
+      isAsking = false;
+    });
+  };
   return {
     watch: (backendPid) => {
       stop();
@@ -60,14 +75,15 @@ export function blockerWatch(deps: WatchDeps): BlockerWatch {
       const own = wait;
       stop = deps.every(lookEveryMs, () => {
         beats += 1;
-        if (looking || (beats > beatsOfAll && beats % laterOneIn !== 0)) return;
+        if (looking || isAsking || (beats > beatsOfAll && beats % laterOneIn !== 0)) return;
         looking = true;
         void eyes
-          ?.then((session) => (session === null ? [] : blockersOf(session, backendPid)))
-          .then((found) => {
+          ?.then(async (session) => {
+            const found = session === null ? [] : await blockersOf(session, backendPid);
             if (own !== wait || (found.length === 0 && beats - foundAt <= rememberedBeats)) return;
             foundAt = beats;
             last = found;
+            if (session !== null) await ask(session, found);
           })
           .catch(() => {})
           .finally(() => {
@@ -96,6 +112,7 @@ export function blockerWatch(deps: WatchDeps): BlockerWatch {
 async function blockersOf(session: Session, backendPid: number): Promise<Blocker[]> {
   return session.rows<Blocker & Record<string, unknown>>(
     sql`SELECT b.pid, a.application_name AS application, a.usename::pg_catalog.text AS role, a.state,
+               a.pid IS NOT NULL AND a.usesysid IS NULL AS "isServers",
                pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start))::pg_catalog.int4 AS seconds,
                pg_catalog.left(pg_catalog.regexp_replace(a.query, '[[:space:]]+', ' ', 'g'), 80) AS query
         FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(${backendPid})) AS b(pid)

@@ -74,7 +74,7 @@ ORDER BY 2`,
 export async function indexBuilders(session: Session, table: NameParts): Promise<Blocker[]> {
   return ask(
     session,
-    sql`SELECT p.pid, a.application_name AS application, a.usename::pg_catalog.text AS role, a.state,
+    sql`SELECT p.pid, a.application_name AS application, a.usename::pg_catalog.text AS role, false AS "isServers", a.state,
        pg_catalog.round(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.query_start))::pg_catalog.int4 AS seconds,
        pg_catalog.left(a.query, 80) AS query
 FROM pg_catalog.pg_stat_progress_create_index AS p

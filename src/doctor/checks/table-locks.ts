@@ -76,8 +76,8 @@ function isInTheWay({ mode, seconds, pid }: TableLock, wanted: LockMode): boolea
 
 /**
  * Nothing here waits for a lock: pg_partition_tree would. What hangs on a table is locked with it: its partitions and
- * children, and with a DROP the tables that its foreign keys refer to. An autovacuum, which has no role, ends by itself
- * when somebody waits, unless it guards against wraparound.
+ * children, and with a DROP the tables that its foreign keys refer to. An autovacuum, which has no role, ends
+ * when `up` asks it to, unless it guards against wraparound.
  */
 async function readLocks(session: CheckContext['session'], tables: readonly PlacedTable[]): Promise<TableLock[]> {
   return session.rows<
